@@ -1,0 +1,17 @@
+# llamabox_source(VARIABLE NAME SUBFOLDER): set VARIABLE to the folder of an upstream source.
+# A packager who sets VARIABLE keeps it; otherwise fetch.py fetches the pinned archive.
+function(llamabox_source variable name subfolder)
+  if(${variable})
+    message(STATUS "${variable}: ${${variable}}")
+    return()
+  endif()
+  execute_process(
+    COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/third_party/fetch.py ${name}
+    OUTPUT_VARIABLE folder OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  set(${variable} ${folder}/${subfolder} PARENT_SCOPE)
+endfunction()
+
+# Patches are part of the key of the unpacked folder, so a changed one must configure again.
+file(GLOB llamabox_patches CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/third_party/patches/*.patch)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+             ${llamabox_patches} ${PROJECT_SOURCE_DIR}/third_party/sources.txt)
