@@ -1,0 +1,67 @@
+// What the engine tells the shell about a request. Every accepted request gets any number of
+// kDelta, one kFinish per choice, and exactly one kDone, in this order per choice.
+// Thread rule: values; made on the engine thread, read on the loop thread.
+// Covered by scheduler_test (inv.terminal) and the boundary tests.
+#pragma once
+
+#include "base/error.h"
+#include "base/types.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llamabox {
+
+enum class EventKind : std::uint8_t {
+  kDelta,  // new output of one choice
+  kFinish, // one choice ended; may carry its last output
+  kDone,   // the request ended: usage, result or error
+};
+
+enum class FinishReason : std::uint8_t { kNone, kStop, kLength, kToolCalls, kCancelled, kError };
+
+struct ToolCallDelta {
+  std::int32_t index;    // position among the choice's tool calls
+  std::string id;        // set in the first delta of a call
+  std::string name;      // set in the first delta of a call
+  std::string arguments; // more of the JSON text
+};
+
+// Token counts and times of one request; times in milliseconds.
+struct Usage {
+  std::int32_t n_prompt = 0;         // prompt tokens, shared ones included
+  std::int32_t n_cached = 0;         // of these, taken from KV that was already there
+  std::int32_t n_generated = 0;      // tokens of all choices
+  std::int32_t n_draft = 0;          // proposed by a drafter
+  std::int32_t n_draft_accepted = 0; // of these, kept
+  double queue_ms = 0;               // accepted until it first had a slot
+  double ttft_ms = 0;                // accepted until the first token
+  double decode_ms = 0;              // first token until the last
+};
+
+// What kinds of request other than generate return.
+struct Result {
+  std::vector<std::vector<float>> embeddings; // embed: one row per input
+  std::vector<float> scores;                  // rerank: one per document
+  std::string text;                           // render: the rendered prompt
+  std::vector<Token> tokens;                  // render: the same as tokens
+};
+
+struct Event {
+  RequestId request = 0;
+  EventKind kind = EventKind::kDelta;
+  std::int32_t choice = 0;
+  std::string text;      // whole UTF-8 characters
+  std::string reasoning; // likewise, of a thinking block
+  std::vector<ToolCallDelta> tool_calls;
+  FinishReason finish = FinishReason::kNone; // kFinish only
+  Usage usage;                               // kDone only
+  ErrorCode error = ErrorCode::kNone;        // kDone only; with message and param
+  std::string message;
+  std::string param;
+  std::unique_ptr<Result> result; // kDone of a kind that returns one
+};
+
+} // namespace llamabox

@@ -1,0 +1,86 @@
+// A mailbox, bounded by its producers: many threads put, the owner takes all, or several owners take
+// one each. A taker sleeps on a condition variable, never on a timer.
+// Thread rule: put, nudge and close from any thread; take_all from one owner, take_one from many.
+// Guarantee: items come out in the order they went in; after close() a waiting owner returns.
+// Covered by inbox_test.
+#pragma once
+
+#include "base/thread_annotations.h"
+
+#include <condition_variable>
+#include <deque>
+#include <iterator>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace llamabox {
+
+template <class T> class Inbox {
+public:
+  void put(T item) {
+    {
+      MutexLock lock(mutex_);
+      items_.push_back(std::move(item));
+      signalled_ = true;
+    }
+    signal_.notify_one();
+  }
+
+  // Wakes the owner without an item: a flag elsewhere changed.
+  void nudge() {
+    {
+      MutexLock lock(mutex_);
+      signalled_ = true;
+    }
+    signal_.notify_one();
+  }
+
+  void close() {
+    {
+      MutexLock lock(mutex_);
+      closed_ = true;
+      signalled_ = true;
+    }
+    signal_.notify_all();
+  }
+
+  // Everything put so far, at once; with `wait`, sleeps until there is an item, a nudge or a close.
+  std::vector<T> take_all(bool wait) {
+    MutexLock lock(mutex_);
+    if (wait) {
+      signal_.wait(mutex_, [this]() REQUIRES_LOCK(mutex_) { return signalled_ || closed_; });
+    }
+    signalled_ = false;
+    std::vector<T> taken(std::make_move_iterator(items_.begin()),
+                         std::make_move_iterator(items_.end()));
+    items_.clear();
+    return taken;
+  }
+
+  // The oldest item; sleeps until there is one. None: closed.
+  std::optional<T> take_one() {
+    MutexLock lock(mutex_);
+    signal_.wait(mutex_, [this]() REQUIRES_LOCK(mutex_) { return !items_.empty() || closed_; });
+    if (closed_) {
+      return std::nullopt;
+    }
+    std::optional<T> item(std::move(items_.front()));
+    items_.pop_front();
+    return item;
+  }
+
+  bool closed() {
+    MutexLock lock(mutex_);
+    return closed_;
+  }
+
+private:
+  Mutex mutex_;
+  std::condition_variable_any signal_;
+  std::deque<T> items_ GUARDED_BY(mutex_);
+  bool signalled_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
+};
+
+} // namespace llamabox

@@ -1,0 +1,44 @@
+// The model's memory of sequences: what it is, what it allows, and the few operations the engine
+// needs. Kinds differ in whether a tail can be removed and a prefix shared; the engine asks
+// usable_prefix() instead of knowing the kinds, and the cold path is always right.
+// Thread rule: engine thread, except traits(). Covered by fake_kv_test and llama_kv_test.
+#pragma once
+
+#include "base/types.h"
+
+#include <cstdint>
+
+namespace llamabox {
+
+enum class KvKind : std::uint8_t { kUnified, kSplit, kSlidingWindow, kRecurrent, kHybrid };
+
+struct KvTraits {
+  KvKind kind = KvKind::kUnified;
+  std::int32_t n_cells = 0;        // cells of the pool that sequences compete for
+  std::int32_t n_window_cells = 0; // cells of the second pool of a sliding-window model, else 0
+  std::int32_t n_window = 0;       // tokens a sliding-window layer sees, else 0
+  bool can_share = false;          // share() costs no cells
+};
+
+class KvMemory {
+public:
+  virtual ~KvMemory() = default;
+
+  virtual KvTraits traits() const = 0;
+
+  // Tokens of `seq` that are held, from position 0.
+  virtual Pos length(SeqId seq) const = 0;
+
+  // The longest prefix of at most n tokens to which trim() can go and from which decoding can
+  // continue; 0 when it is all or nothing and n asks for less than all.
+  virtual Pos usable_prefix(SeqId seq, Pos n) const = 0;
+
+  // Keeps the first n tokens. REQUIRES: n == usable_prefix(seq, n).
+  virtual void trim(SeqId seq, Pos n) = 0;
+
+  // Lets `to` hold the first n tokens of `from` too. REQUIRES: traits().can_share, `to` is empty,
+  // n == usable_prefix(from, n).
+  virtual void share(SeqId from, SeqId to, Pos n) = 0;
+};
+
+} // namespace llamabox

@@ -1,0 +1,36 @@
+// Splits a model's text into content, reasoning and tool calls while it streams. A request whose
+// prompt needs none has no parser, and its text passes through untouched.
+// Thread rule: engine thread, one per sequence. Guarantee: the deltas of feed() and finish()
+// together hold every visible character once, in order. Covered by the engine tests' fake parser.
+#pragma once
+
+#include "base/event.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace llamabox {
+
+struct OutputDelta {
+  std::string text;
+  std::string reasoning;
+  std::vector<ToolCallDelta> tool_calls;
+
+  bool empty() const { return text.empty() && reasoning.empty() && tool_calls.empty(); }
+};
+
+class OutputParser {
+public:
+  virtual ~OutputParser() = default;
+  virtual OutputDelta feed(std::string_view text) = 0;
+  virtual OutputDelta finish() = 0;
+  // True when the text held tool calls, so that `stop` becomes `tool_calls`.
+  virtual bool has_tool_calls() const = 0;
+};
+
+using MakeOutputParser = std::function<std::unique_ptr<OutputParser>()>;
+
+} // namespace llamabox

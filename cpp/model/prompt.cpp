@@ -1,0 +1,57 @@
+#include "model/prompt.h"
+
+#include <algorithm>
+
+namespace llamabox {
+
+const MediaSpan *Prompt::span_of(std::int32_t index) const {
+  for (const MediaSpan &span : media) {
+    if (index >= span.start && index < span.start + span.n_rows) {
+      return &span;
+    }
+  }
+  return nullptr;
+}
+
+Positions Prompt::positions_of(std::int32_t index) const {
+  Pos shift = 0; // rows minus positions of the spans before
+  for (const MediaSpan &span : media) {
+    if (index >= span.start + span.n_rows) {
+      shift += span.n_rows - span.n_pos;
+    } else if (index >= span.start) {
+      Positions positions = span.positions[static_cast<std::size_t>(index - span.start)];
+      for (Pos &pos : positions) {
+        pos += span.start - shift;
+      }
+      return positions;
+    }
+  }
+  const Pos pos = index - shift;
+  return {pos, pos, pos, pos};
+}
+
+std::int32_t Prompt::chunk_end(std::int32_t begin, std::int32_t n_max) const {
+  const std::int32_t end = begin + n_max;
+  for (const MediaSpan &span : media) {
+    const bool cut = end > span.start && end < span.start + span.n_rows;
+    if (cut && !span.can_split) {
+      return std::max(begin, span.start);
+    }
+  }
+  return end;
+}
+
+std::vector<std::int64_t> Prompt::prefix_keys() const {
+  std::vector<std::int64_t> keys(tokens.begin(), tokens.end());
+  for (const MediaSpan &span : media) {
+    for (std::int32_t row = 0; row < span.n_rows; ++row) {
+      // Negative, hence never a token; the multiplier spreads neighbouring rows of one content.
+      const std::uint64_t mixed = span.hash + static_cast<std::uint64_t>(row) * 0x9E3779B97F4A7C15u;
+      keys[static_cast<std::size_t>(span.start + row)] =
+          -2 - static_cast<std::int64_t>(mixed >> 2);
+    }
+  }
+  return keys;
+}
+
+} // namespace llamabox

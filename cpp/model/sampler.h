@@ -1,0 +1,31 @@
+// Chooses tokens for one sequence: its parameters, its random state, its history of penalties.
+// Thread rule: one thread at a time. Guarantee: the same seed, logits and accepted tokens give the
+// same choices. Covered by llama_sampler_test and the engine tests through FakeSampler.
+#pragma once
+
+#include "base/types.h"
+#include "model/sampling_params.h"
+
+#include <memory>
+#include <span>
+
+namespace llamabox {
+
+class Sampler {
+public:
+  virtual ~Sampler() = default;
+  virtual Token sample(std::span<const float> logits) = 0;
+  virtual void accept(Token token) = 0;
+};
+
+class SamplerFactory {
+public:
+  virtual ~SamplerFactory() = default;
+
+  // `prompt` feeds the penalties; media rows in it are kNoToken and are skipped.
+  // Any thread. ERRORS: Error(kInvalidArgument) names the parameter.
+  virtual std::unique_ptr<Sampler> make(const SamplingParams &params,
+                                        std::span<const Token> prompt) const = 0;
+};
+
+} // namespace llamabox

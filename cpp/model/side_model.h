@@ -1,0 +1,46 @@
+// Request kinds that are not text generation and run between steps: embeddings, reranking, the
+// active LoRA set and saved slots. A model offers those it has; the engine answers kUnsupported for
+// the rest, so every kind ends in one terminal event.
+// Thread rule: engine thread. Covered by scheduler_test with FakeSideModel.
+#pragma once
+
+#include "base/event.h"
+#include "model/prompt.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llamabox {
+
+enum class SideKind : std::uint8_t {
+  kEmbed,
+  kRerank,
+  kSetLora,
+  kSlotSave,
+  kSlotRestore,
+  kSlotErase,
+};
+
+struct LoraScale {
+  std::int32_t id = 0;
+  float scale = 0;
+};
+
+struct SideCall {
+  SideKind kind = SideKind::kEmbed;
+  std::vector<Prompt> inputs;      // embed: texts; rerank: query and document joined
+  std::vector<LoraScale> loras;    // set_lora
+  std::int32_t slot = kNoSlot;     // slot_*
+  std::string file;                // slot_save, slot_restore
+};
+
+class SideModel {
+public:
+  virtual ~SideModel() = default;
+  virtual bool supports(SideKind kind) const = 0;
+  // ERRORS: Error; the request ends with it. REQUIRES: supports(call.kind).
+  virtual Result run(const SideCall &call) = 0;
+};
+
+} // namespace llamabox
