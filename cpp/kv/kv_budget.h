@@ -1,0 +1,48 @@
+// How many KV cells sequences hold, with shared prefixes counted once. Sharing is free in unified
+// memory, so the sum of lengths would refuse requests that fit.
+// Thread rule: engine thread. Guarantee: n_used() equals the distinct cells held, as long as every
+// grow, share and trim of the memory is told here.
+// Covered by kv_budget_test, against a fake memory that counts real cells.
+#pragma once
+
+#include "base/types.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace llamabox {
+
+class KvBudget {
+public:
+  explicit KvBudget(std::int32_t n_seqs) : seqs_(static_cast<std::size_t>(n_seqs)) {}
+
+  void grow(SeqId seq, Pos n) { at(seq).length += n; }
+
+  // `to`, which is empty, holds the first n tokens of `from` too.
+  void share(SeqId from, SeqId to, Pos n);
+
+  // `seq` keeps its first n tokens; cells that a sharer still holds become the sharer's.
+  void trim(SeqId seq, Pos n);
+
+  Pos length(SeqId seq) const { return seqs_[static_cast<std::size_t>(seq)].length; }
+
+  std::int32_t n_used() const;
+
+  // Cells that dropping all of `seq` would free.
+  std::int32_t n_freed_by_drop(SeqId seq) const;
+
+private:
+  struct Seq {
+    Pos length = 0;
+    Pos shared = 0;    // of length, cells that belong to `source`
+    SeqId source = -1; // meaningful while shared > 0
+  };
+
+  Seq &at(SeqId seq) { return seqs_[static_cast<std::size_t>(seq)]; }
+  Seq *longest_sharer(SeqId source);
+
+  std::vector<Seq> seqs_;
+};
+
+} // namespace llamabox
