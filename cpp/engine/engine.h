@@ -1,0 +1,75 @@
+// The engine as the shell sees it: accepts requests, runs them on its own thread, hands out events.
+// See README.md in this folder for the contract.
+// Thread rule: every method from any thread; start and stop once each, from one thread.
+// Guarantee: each accepted request ends in exactly one kDone event, also on cancel, stop and failure.
+// Covered by engine_test (real threads), scheduler_test (step by step).
+#pragma once
+
+#include "base/clock.h"
+#include "base/event_channel.h"
+#include "base/inbox.h"
+#include "base/thread_annotations.h"
+#include "engine/params.h"
+#include "engine/prompt_worker.h"
+#include "engine/request.h"
+#include "engine/request_registry.h"
+#include "engine/scheduler.h"
+#include "engine/stats.h"
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace llamabox {
+
+class Engine {
+public:
+  // The models are the engine's from here on. ERRORS: Error(kInvalidArgument) for params out of
+  // range.
+  Engine(std::unique_ptr<Models> models, EngineParams params,
+         std::unique_ptr<Clock> clock = std::make_unique<SteadyClock>());
+  ~Engine(); // stops
+  Engine(const Engine &) = delete;
+  Engine &operator=(const Engine &) = delete;
+
+  void start();
+  void stop(); // ends every request with kUnavailable; returns when the threads have ended
+
+  // Readable while events wait for drain().
+  int wake_fd() const { return channel_.fd(); }
+
+  // ERRORS: Error(kQueueFull), Error(kUnavailable) when not running.
+  RequestId submit(Request request);
+
+  // Never blocks; an unknown or ended id is ignored. The request ends within one step.
+  void cancel(RequestId id);
+
+  std::vector<Event> drain() { return channel_.drain(); }
+  Stats stats() const;
+
+  std::vector<Token> tokenize(const std::string &text, TokenizeOptions options) const;
+  // ERRORS: Error(kInvalidArgument) for an id that is not in the vocabulary.
+  std::string detokenize(const std::vector<Token> &tokens, bool render_special) const;
+  const Models &models() const { return *models_; }
+
+private:
+  void run();
+  void end_rest(const Error &reason);
+
+  std::unique_ptr<Models> models_;
+  EngineParams params_;
+  std::unique_ptr<Clock> clock_;
+  EventChannel channel_;
+  RequestRegistry registry_;
+  Inbox<Arrival> arrivals_;
+  std::unique_ptr<PromptWorkers> prompt_workers_;
+  std::unique_ptr<Scheduler> scheduler_; // engine thread
+  std::thread thread_;
+
+  std::atomic<bool> running_{false};
+  mutable Mutex stats_mutex_;
+  Stats stats_ GUARDED_BY(stats_mutex_);
+};
+
+} // namespace llamabox

@@ -1,0 +1,49 @@
+// Everything an engine needs of a model, wired in one place (llama/make_engine, or the fakes).
+// Thread rule: see each member's header. Members are declared so that users die before what they use.
+#pragma once
+
+#include "model/kv_memory.h"
+#include "model/prompt_encoder.h"
+#include "model/runner.h"
+#include "model/sampler.h"
+#include "model/side_model.h"
+#include "model/vocab.h"
+#include "spec/proposer.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace llamabox {
+
+// Facts for /v1/models and the start-up log.
+struct ModelInfo {
+  std::string architecture;
+  std::string name;         // general.name, may be empty
+  std::string vocab_type;   // "bpe", "spm", ...
+  std::int32_t n_vocab = 0;
+  std::int32_t n_ctx_train = 0;
+  std::int32_t n_embd = 0;
+  std::uint64_t n_params = 0;
+  std::uint64_t size_bytes = 0;
+  bool has_chat_template = false;
+};
+
+// Keeps alive what the other members point into (a loaded model and its context).
+struct ModelOwner {
+  virtual ~ModelOwner() = default;
+};
+
+struct Models {
+  ModelInfo info;
+  std::unique_ptr<ModelOwner> owner;
+  std::unique_ptr<Vocab> vocab;
+  std::unique_ptr<PromptEncoder> encoder;
+  std::unique_ptr<SamplerFactory> samplers;
+  std::unique_ptr<Runner> runner;
+  std::unique_ptr<KvMemory> kv;
+  std::unique_ptr<SideModel> side;    // may be null: no side kinds
+  std::unique_ptr<Proposer> proposer; // may be null: no speculation
+};
+
+} // namespace llamabox

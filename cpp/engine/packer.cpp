@@ -1,0 +1,53 @@
+#include "engine/packer.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+namespace llamabox {
+namespace {
+
+Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
+  Row row;
+  row.token = token;
+  row.pos = sequence.prompt->positions_of(index);
+  row.seq = sequence.slot;
+  if (const MediaSpan *span = sequence.prompt->span_of(index)) {
+    const auto n_embd = span->embd->size() / static_cast<std::size_t>(span->n_rows);
+    row.embd = span->embd->data() + n_embd * static_cast<std::size_t>(index - span->start);
+  }
+  return row;
+}
+
+} // namespace
+
+void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
+               std::vector<Token> draft) {
+  const std::int32_t begin = sequence.n_past;
+  const std::int32_t wanted = std::min(n_rows, sequence.n_left());
+  const std::int32_t end = sequence.prompt->chunk_end(begin, wanted);
+  if (end == begin) {
+    return;
+  }
+  PackedRows part;
+  part.sequence = &sequence;
+  part.first_row = static_cast<std::int32_t>(step.batch.size());
+  part.n_committed = end - begin;
+  part.samples = end == sequence.n_tokens();
+  part.draft = std::move(draft);
+  for (std::int32_t index = begin; index < end; ++index) {
+    step.batch.push_back(
+        make_row(sequence, index, sequence.tokens[static_cast<std::size_t>(index)]));
+  }
+  step.batch.back().logits = part.samples;
+  for (std::size_t i = 0; i < part.draft.size(); ++i) {
+    Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft[i]);
+    row.logits = true;
+    step.batch.push_back(row);
+  }
+  const auto n_packed = static_cast<std::int32_t>(step.batch.size()) - part.first_row;
+  (sequence.phase == Phase::kDecode ? step.n_decode_rows : step.n_prefill_rows) += n_packed;
+  step.parts.push_back(std::move(part));
+}
+
+} // namespace llamabox

@@ -1,0 +1,17 @@
+// Sizes and targets of an engine, fixed at its construction.
+// Thread rule: plain value. Covered by every engine test.
+#pragma once
+
+#include <cstdint>
+
+namespace llamabox {
+
+struct EngineParams {
+  std::int32_t n_slots = 4;          // sequences that run at once, 1..240
+  std::int32_t n_queue = 256;        // accepted requests that may wait for a slot
+  std::int32_t n_queue_contexts = 4; // waiting prompt tokens, in multiples of the KV cells
+  std::int32_t n_prompt_workers = 1; // threads that render and tokenize
+  double itl_target_ms = 200;        // a step with running streams takes no more prefill than this
+};
+
+} // namespace llamabox

@@ -1,0 +1,36 @@
+// Decides a step: every decode first, then prefill rows into what the batch and the latency target
+// leave. Short prompts go first; one that was passed over gains weight until its turn comes.
+// Thread rule: pure functions and a value; engine thread. Covered by planner_test.
+#pragma once
+
+#include "engine/step_plan.h"
+
+#include <cstdint>
+#include <span>
+
+namespace llamabox {
+
+// Rows that a prefill gets even where the target leaves no time: it must progress.
+inline constexpr std::int32_t kMinPrefillRows = 16;
+
+// What steps cost, learnt from those that ran.
+class StepCost {
+public:
+  void observe(std::int32_t n_decode_rows, std::int32_t n_prefill_rows, double ms);
+
+  // Prefill rows that fit beside running decodes in a step of `target_ms`.
+  std::int32_t prefill_rows_within(double target_ms) const;
+
+private:
+  double decode_ms_ = 0;          // a step without prefill rows
+  double ms_per_prefill_row_ = 0; // 0: not known yet
+};
+
+// REQUIRES: n_prefill_rows is the most the step may spend on prefills while something decodes.
+StepPlan plan_step(std::span<const Candidate> candidates, std::int32_t n_batch,
+                   std::int32_t n_prefill_rows);
+
+// Halves the prefill rows of a plan that found no cells, then drops drafts. False: nothing to give.
+bool shrink(StepPlan &plan);
+
+} // namespace llamabox

@@ -1,0 +1,88 @@
+#include "engine/prompt_worker.h"
+
+#include <exception>
+#include <utility>
+
+namespace llamabox {
+namespace {
+
+void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &models) {
+  EncodedPrompt encoded = models.encoder->encode(generate.prompt);
+  if (encoded.prompt.tokens.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "the prompt has no tokens", "prompt");
+  }
+  arrival.prompt = std::make_shared<const Prompt>(std::move(encoded.prompt));
+  arrival.stop = std::move(generate.stop);
+  arrival.stop.insert(arrival.stop.end(), encoded.stop.begin(), encoded.stop.end());
+  arrival.make_parser = std::move(encoded.make_parser);
+  SamplingParams sampling = generate.sampling;
+  for (std::int32_t choice = 0; choice < generate.n; ++choice) {
+    arrival.samplers.push_back(models.samplers->make(sampling, arrival.prompt->tokens));
+    if (sampling.seed) {
+      ++*sampling.seed;
+    }
+  }
+}
+
+void encode_render(Arrival &arrival, const RenderRequest &render, const Models &models) {
+  EncodedPrompt encoded = models.encoder->encode(render.prompt);
+  arrival.result = std::make_unique<Result>();
+  arrival.result->text = std::move(encoded.text);
+  arrival.result->tokens = std::move(encoded.prompt.tokens);
+}
+
+void encode_side(SideRequest &side, const Models &models) {
+  if (!models.side || !models.side->supports(side.call.kind)) {
+    throw Error(ErrorCode::kUnsupported, "this model does not offer this kind of request");
+  }
+  for (const PromptInput &input : side.inputs) {
+    side.call.inputs.push_back(models.encoder->encode(input).prompt);
+  }
+}
+
+} // namespace
+
+Arrival prepare(Submission submission, const Models &models) {
+  Arrival arrival;
+  arrival.ticket = std::move(submission.ticket);
+  arrival.request = std::move(submission.request);
+  arrival.submitted_ns = submission.submitted_ns;
+  if (arrival.ticket.cancelled->load(std::memory_order_acquire)) {
+    return arrival; // the scheduler ends it; encoding it would be wasted
+  }
+  try {
+    if (auto *generate = std::get_if<GenerateRequest>(&arrival.request.body)) {
+      encode_generate(arrival, *generate, models);
+    } else if (auto *render = std::get_if<RenderRequest>(&arrival.request.body)) {
+      encode_render(arrival, *render, models);
+    } else {
+      encode_side(std::get<SideRequest>(arrival.request.body), models);
+    }
+  } catch (const Error &error) {
+    arrival.error = error;
+  } catch (const std::exception &error) {
+    arrival.error = Error(ErrorCode::kInternal, error.what());
+  }
+  return arrival;
+}
+
+PromptWorkers::PromptWorkers(std::int32_t n_threads, const Models &models,
+                             Inbox<Arrival> &arrivals)
+    : models_(models), arrivals_(arrivals) {
+  for (std::int32_t i = 0; i < n_threads; ++i) {
+    threads_.emplace_back([this] {
+      while (auto submission = submissions_.take_one()) {
+        arrivals_.put(prepare(std::move(*submission), models_));
+      }
+    });
+  }
+}
+
+PromptWorkers::~PromptWorkers() {
+  submissions_.close();
+  for (std::thread &thread : threads_) {
+    thread.join();
+  }
+}
+
+} // namespace llamabox

@@ -1,0 +1,62 @@
+// Threads that turn requests into prompts: template, tokenizer, samplers. What takes long and needs
+// no KV happens here, so that neither the event loop nor the engine thread waits for it.
+// Thread rule: put from any thread; a worker shares nothing but the two inboxes.
+// Guarantee: every request put comes out as one Arrival, with a prompt or with an error.
+// Covered by prompt_worker_test.
+#pragma once
+
+#include "base/error.h"
+#include "base/inbox.h"
+#include "engine/models.h"
+#include "engine/request.h"
+#include "engine/request_registry.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace llamabox {
+
+// A request between submit and the prompt worker.
+struct Submission {
+  Ticket ticket;
+  Request request;
+  std::int64_t submitted_ns = 0;
+};
+
+// A request as the scheduler takes it in.
+struct Arrival {
+  Ticket ticket;
+  Request request;
+  std::int64_t submitted_ns = 0;
+  std::shared_ptr<const Prompt> prompt;          // generate
+  std::vector<std::unique_ptr<Sampler>> samplers; // generate: one per choice
+  std::vector<std::string> stop;                 // generate: the request's and the template's
+  MakeOutputParser make_parser;                  // generate
+  std::unique_ptr<Result> result;                // render: ready
+  std::optional<Error> error;                    // ends the request
+};
+
+// What a worker does with one submission; never throws.
+Arrival prepare(Submission submission, const Models &models);
+
+class PromptWorkers {
+public:
+  PromptWorkers(std::int32_t n_threads, const Models &models, Inbox<Arrival> &arrivals);
+  ~PromptWorkers(); // closes the inbox and joins; what was not begun is dropped
+  PromptWorkers(const PromptWorkers &) = delete;
+  PromptWorkers &operator=(const PromptWorkers &) = delete;
+
+  void put(Submission submission) { submissions_.put(std::move(submission)); }
+
+private:
+  const Models &models_;
+  Inbox<Arrival> &arrivals_;
+  Inbox<Submission> submissions_;
+  std::vector<std::thread> threads_;
+};
+
+} // namespace llamabox

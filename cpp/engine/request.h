@@ -1,0 +1,44 @@
+// What the shell asks of the engine: a closed set of request kinds, each ending in exactly one
+// kDone event. New features are new fields here, not new methods of Engine.
+// Thread rule: built by the caller, moved into the engine. Covered by scheduler_test.
+#pragma once
+
+#include "base/types.h"
+#include "model/prompt_encoder.h"
+#include "model/sampling_params.h"
+#include "model/side_model.h"
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace llamabox {
+
+struct GenerateRequest {
+  PromptInput prompt;
+  SamplingParams sampling;
+  std::int32_t max_tokens = -1;  // per choice; -1: until the context is full
+  std::int32_t n = 1;            // choices of the same prompt; seeds count up from the first
+  std::vector<std::string> stop; // none is empty
+};
+
+// The prompt as the model would see it, without running it.
+struct RenderRequest {
+  PromptInput prompt;
+};
+
+// Embed, rerank, set_lora, slot_save, slot_restore, slot_erase.
+struct SideRequest {
+  std::vector<PromptInput> inputs; // encoded by the prompt worker into call.inputs
+  SideCall call;
+};
+
+struct Request {
+  std::variant<GenerateRequest, RenderRequest, SideRequest> body;
+  ClassKey class_key = 0;              // LoRA set
+  std::int32_t priority = 0;           // higher is admitted first
+  std::int64_t deadline_ns = kNever;   // on the engine's clock; over it: kDeadlineExceeded
+};
+
+} // namespace llamabox

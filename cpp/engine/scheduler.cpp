@@ -1,0 +1,226 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+namespace llamabox {
+namespace {
+
+// Rows that the next chunk cannot do without: a media span that must not be split.
+std::int32_t n_min_rows(const Sequence &sequence) {
+  const MediaSpan *span = sequence.prompt->span_of(sequence.n_past);
+  return span && !span->can_split ? span->start + span->n_rows - sequence.n_past : 1;
+}
+
+// Rejected drafts are trimmed away, which memory with recurrent state cannot do.
+bool can_trim_tail(KvKind kind) { return kind != KvKind::kRecurrent && kind != KvKind::kHybrid; }
+
+} // namespace
+
+Scheduler::Scheduler(SchedulerContext context)
+    : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
+      clock_(context.clock), registry_(context.registry), channel_(context.channel),
+      slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
+      admission_(slots_, queue_, cache_),
+      can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)) {
+  stats_.n_slots = params_.n_slots;
+  stats_.n_kv_cells = cache_.traits().n_cells;
+}
+
+void Scheduler::step(std::vector<Arrival> arrivals) {
+  ended_something_ = false;
+  for (Arrival &arrival : arrivals) {
+    take_in(std::move(arrival));
+  }
+  end_cancelled();
+  admit();
+  StepPlan step_plan = plan();
+  PackedStep packed;
+  const std::int64_t begin_ns = clock_.now_ns();
+  DecodeStatus status = DecodeStatus::kNoCells;
+  while (!step_plan.empty()) {
+    packed = pack(step_plan);
+    status = packed.batch.empty() ? DecodeStatus::kNoCells : models_.runner->decode(packed.batch);
+    if (status != DecodeStatus::kNoCells || !make_cells(step_plan)) {
+      break;
+    }
+  }
+  if (status == DecodeStatus::kOk) {
+    commit(packed);
+    account(packed, ms_between(begin_ns, clock_.now_ns()));
+  } else if (status == DecodeStatus::kFailed) {
+    fail_decoded(packed);
+  }
+  publish();
+  check_invariants(status == DecodeStatus::kOk ? static_cast<std::int32_t>(packed.batch.size()) : 0);
+}
+
+StepPlan Scheduler::plan() const {
+  std::vector<Candidate> candidates;
+  for (const Sequence *sequence : slots_.bound()) {
+    Candidate candidate;
+    candidate.slot = sequence->slot;
+    candidate.decoding = sequence->phase == Phase::kDecode;
+    candidate.n_left = sequence->n_left();
+    candidate.n_min = n_min_rows(*sequence);
+    candidate.n_skipped = sequence->n_skipped;
+    candidate.order = sequence->order;
+    candidate.n_draft_max = can_draft_ ? limits_.n_batch : 0;
+    candidates.push_back(candidate);
+  }
+  return plan_step(candidates, limits_.n_batch, cost_.prefill_rows_within(params_.itl_target_ms));
+}
+
+PackedStep Scheduler::pack(const StepPlan &step_plan) {
+  PackedStep packed;
+  for (const auto *rows : {&step_plan.decodes, &step_plan.prefills}) {
+    for (const PlannedRows &planned : *rows) {
+      Sequence &sequence = slots_.at(planned.slot);
+      std::vector<Token> draft;
+      if (planned.n_draft > 0) {
+        const std::int32_t n_room = limits_.n_ctx - sequence.n_tokens();
+        draft = models_.proposer->propose(sequence.slot, sequence.tokens,
+                                          std::min(planned.n_draft, n_room));
+      }
+      pack_rows(packed, sequence, planned.n_rows, std::move(draft));
+    }
+  }
+  return packed;
+}
+
+bool Scheduler::make_cells(StepPlan &step_plan) {
+  if (admission_.evict_retained() || shrink(step_plan)) {
+    return true;
+  }
+  if (admission_.preempt_youngest()) {
+    ++stats_.n_preempted;
+    const auto is_gone = [&](const PlannedRows &rows) { return !slots_.is_bound(rows.slot); };
+    std::erase_if(step_plan.decodes, is_gone);
+    std::erase_if(step_plan.prefills, is_gone);
+    if (step_plan.empty()) {
+      step_plan = plan();
+    }
+    return true;
+  }
+  // What is left runs alone and still finds no cell: it can never fit.
+  for (Sequence *sequence : slots_.bound()) {
+    const Error error(ErrorCode::kContextExceeded,
+                      "the KV cache has no room left for a sequence of " +
+                          std::to_string(sequence->n_tokens()) + " tokens");
+    end_request(*sequence->request, &error, nullptr);
+  }
+  return false;
+}
+
+void Scheduler::fail_decoded(const PackedStep &step) {
+  const Error error(ErrorCode::kInternal, "the model failed to decode this request");
+  std::vector<LiveRequest *> failed;
+  for (const PackedRows &part : step.parts) {
+    // What KV holds after a failure is unknown, so none of it may be reused.
+    cache_.forget(part.sequence->slot);
+    if (std::ranges::find(failed, part.sequence->request) == failed.end()) {
+      failed.push_back(part.sequence->request);
+    }
+  }
+  for (LiveRequest *request : failed) {
+    end_request(*request, &error, nullptr);
+  }
+}
+
+void Scheduler::commit(const PackedStep &step) {
+  for (Sequence *sequence : slots_.bound()) {
+    ++sequence->n_skipped;
+  }
+  // All memory first: a sequence that ends while others are verified must find it consistent.
+  for (const PackedRows &part : step.parts) {
+    Sequence &sequence = *part.sequence;
+    cache_.append(sequence.slot, sequence.keys_at(sequence.n_past, part.n_committed));
+    const std::vector<std::int64_t> draft_keys(part.draft.begin(), part.draft.end());
+    cache_.append(sequence.slot, draft_keys);
+    sequence.n_past += part.n_committed;
+    sequence.n_skipped = 0;
+  }
+  for (const PackedRows &part : step.parts) {
+    if (part.samples) {
+      verify(part);
+    }
+  }
+}
+
+void Scheduler::verify(const PackedRows &part) {
+  Sequence &sequence = *part.sequence;
+  const std::int32_t slot = sequence.slot;
+  const std::int32_t n_draft = static_cast<std::int32_t>(part.draft.size());
+  const std::int32_t first = part.first_row + part.n_committed - 1;
+  std::int32_t n_accepted = 0;
+  FinishReason reason = FinishReason::kNone;
+  sequence.phase = Phase::kDecode;
+  for (std::int32_t i = 0; i <= n_draft; ++i) {
+    const Token token = sequence.sampler->sample(models_.runner->logits(first + i));
+    sequence.sampler->accept(token);
+    reason = accept(sequence, token);
+    const bool as_drafted = i < n_draft && part.draft[static_cast<std::size_t>(i)] == token;
+    if (!as_drafted || reason != FinishReason::kNone) {
+      break;
+    }
+    ++n_accepted;
+    ++sequence.n_past;
+  }
+  sequence.request->usage.n_draft += n_draft;
+  sequence.request->usage.n_draft_accepted += n_accepted;
+  cache_.trim(slot, sequence.n_past);
+  if (reason == FinishReason::kNone) {
+    stream(sequence);
+  } else {
+    finish_choice(sequence, reason);
+  }
+}
+
+void Scheduler::account(const PackedStep &step, double ms) {
+  const double n_rows = static_cast<double>(step.batch.size());
+  cost_.observe(step.n_decode_rows, step.n_prefill_rows, ms);
+  stats_.step_ms.observe(ms);
+  ++stats_.n_steps;
+  stats_.n_prompt_tokens += static_cast<std::uint64_t>(step.n_prefill_rows);
+  stats_.prefill_seconds += ms / 1e3 * step.n_prefill_rows / n_rows;
+  stats_.decode_seconds += ms / 1e3 * step.n_decode_rows / n_rows;
+}
+
+EngineState Scheduler::state() const {
+  EngineState state;
+  for (const Sequence *sequence : slots_.bound()) {
+    SequenceState one;
+    one.slot = slots_.seat_of(sequence);
+    one.bound_to = sequence->slot;
+    one.phase = sequence->phase;
+    one.n_tokens = sequence->n_tokens();
+    one.n_past = sequence->n_past;
+    one.n_kv = models_.kv->length(sequence->slot);
+    one.n_cached = cache_.length(sequence->slot);
+    state.bound.push_back(one);
+  }
+  state.n_waiting = queue_.size();
+  state.n_batch = limits_.n_batch;
+  state.n_rows = n_last_rows_;
+  state.n_cells = cache_.traits().n_cells;
+  state.n_cells_used = cache_.n_used();
+  for (const auto &[id, request] : live_) {
+    state.n_open_choices += request->n_open;
+  }
+  state.ended_something = ended_something_;
+  return state;
+}
+
+void Scheduler::check_invariants(std::int32_t n_rows) {
+  n_last_rows_ = n_rows;
+#ifndef NDEBUG
+  if (const auto broken = broken_invariant(state())) {
+    throw std::logic_error("broken invariant " + *broken);
+  }
+#endif
+}
+
+} // namespace llamabox

@@ -1,0 +1,99 @@
+// One pass of the engine: take in, plan, draft, pack, decode, verify, commit, publish. Owns every
+// sequence, slot and KV cell; only its commit phase changes them.
+// Thread rule: engine thread; tests call step() by hand. Guarantee: inv.* of README.md after every
+// step. Covered by scheduler_test, scheduler_random_test and scheduler_failure_test.
+#pragma once
+
+#include "base/clock.h"
+#include "base/event_channel.h"
+#include "engine/admission.h"
+#include "engine/invariants.h"
+#include "engine/models.h"
+#include "engine/packer.h"
+#include "engine/params.h"
+#include "engine/planner.h"
+#include "engine/prompt_worker.h"
+#include "engine/request_registry.h"
+#include "engine/slot_table.h"
+#include "engine/stats.h"
+#include "engine/wait_queue.h"
+#include "kv/prefix_cache.h"
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace llamabox {
+
+// What a scheduler works with; all of it outlives the scheduler.
+struct SchedulerContext {
+  Models &models;
+  EngineParams params;
+  const Clock &clock;
+  RequestRegistry &registry;
+  EventChannel &channel;
+};
+
+class Scheduler {
+public:
+  explicit Scheduler(SchedulerContext context);
+
+  // One pass. Throws nothing a request could cause; std::exception means the engine is broken.
+  void step(std::vector<Arrival> arrivals);
+
+  // True when a step without arrivals, nudges or cancellations would do nothing.
+  bool idle() const { return live_.empty(); }
+
+  // Ends every request; the events are published.
+  void end_all(const Error &reason);
+
+  const Stats &stats() const { return stats_; }
+  EngineState state() const;
+
+private:
+  // take in
+  void take_in(Arrival arrival);
+  void take_in_generate(Arrival arrival, LiveRequest &request);
+  void run_side_call(LiveRequest &request, const SideCall &call);
+  void end_cancelled();
+  void admit();
+  // plan, draft, pack, decode
+  StepPlan plan() const;
+  PackedStep pack(const StepPlan &plan);
+  bool make_cells(StepPlan &plan);
+  void fail_decoded(const PackedStep &step);
+  // verify, commit
+  void commit(const PackedStep &step);
+  void verify(const PackedRows &part);
+  FinishReason accept(Sequence &sequence, Token token);
+  void stream(Sequence &sequence);
+  void account(const PackedStep &step, double ms);
+  // publish
+  void finish_choice(Sequence &sequence, FinishReason reason);
+  void end_request(LiveRequest &request, const Error *error, std::unique_ptr<Result> result);
+  void publish();
+  void check_invariants(std::int32_t n_rows);
+
+  Models &models_;
+  const EngineParams params_;
+  const RunnerLimits limits_;
+  const Clock &clock_;
+  RequestRegistry &registry_;
+  EventChannel &channel_;
+
+  SlotTable slots_;
+  WaitQueue queue_;
+  PrefixCache cache_;
+  Admission admission_;
+  const bool can_draft_;
+  StepCost cost_;
+  std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
+  std::vector<Event> events_; // of this step
+  Stats stats_;
+  std::uint64_t n_arrived_ = 0;
+  std::int32_t n_last_rows_ = 0;   // of the last step
+  bool ended_something_ = false;   // in the last step
+};
+
+} // namespace llamabox

@@ -1,0 +1,124 @@
+// Scheduler's first phase: arrivals, cancellations, deadlines, admission.
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace llamabox {
+
+void Scheduler::take_in(Arrival arrival) {
+  auto owned = std::make_unique<LiveRequest>();
+  LiveRequest &request = *owned;
+  request.id = arrival.ticket.id;
+  request.cancelled = arrival.ticket.cancelled;
+  request.deadline_ns = arrival.request.deadline_ns;
+  request.submitted_ns = arrival.submitted_ns;
+  live_.emplace(request.id, std::move(owned));
+  ++stats_.n_requests;
+  if (request.cancelled->load(std::memory_order_acquire)) {
+    return; // end_cancelled comes next
+  }
+  if (arrival.error) {
+    end_request(request, &*arrival.error, nullptr);
+  } else if (auto *side = std::get_if<SideRequest>(&arrival.request.body)) {
+    run_side_call(request, side->call);
+  } else if (arrival.result) {
+    request.usage.n_prompt = static_cast<std::int32_t>(arrival.result->tokens.size());
+    end_request(request, nullptr, std::move(arrival.result));
+  } else {
+    take_in_generate(std::move(arrival), request);
+  }
+}
+
+void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
+  const std::int32_t n_prompt = arrival.prompt->size();
+  const std::int64_t n_queue = std::int64_t{params_.n_queue_contexts} * cache_.traits().n_cells;
+  if (n_prompt >= limits_.n_ctx) {
+    const Error error(ErrorCode::kContextExceeded,
+                      "the prompt has " + std::to_string(n_prompt) +
+                          " tokens; the context holds " + std::to_string(limits_.n_ctx) +
+                          ", one of them for the answer",
+                      "prompt");
+    return end_request(request, &error, nullptr);
+  }
+  for (const MediaSpan &span : arrival.prompt->media) {
+    if (!span.can_split && span.n_rows > limits_.n_batch) {
+      const Error error(ErrorCode::kInvalidArgument,
+                        "an image takes " + std::to_string(span.n_rows) +
+                            " rows at once; the batch size is " + std::to_string(limits_.n_batch),
+                        "messages");
+      return end_request(request, &error, nullptr);
+    }
+  }
+  if (!queue_.empty() && queue_.n_prompt_tokens() + n_prompt > n_queue) {
+    const Error error(ErrorCode::kQueueFull, "too many prompt tokens are waiting");
+    return end_request(request, &error, nullptr);
+  }
+  const auto &generate = std::get<GenerateRequest>(arrival.request.body);
+  request.usage.n_prompt = n_prompt;
+  request.n_open = generate.n;
+  for (std::int32_t choice = 0; choice < generate.n; ++choice) {
+    auto sequence = std::make_unique<Sequence>();
+    sequence->request = &request;
+    sequence->choice = choice;
+    sequence->order = ++n_arrived_;
+    sequence->priority = arrival.request.priority;
+    sequence->class_key = arrival.request.class_key;
+    sequence->prompt = arrival.prompt;
+    sequence->tokens = arrival.prompt->tokens;
+    sequence->keys = arrival.prompt->prefix_keys();
+    sequence->max_tokens = generate.max_tokens;
+    sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
+    sequence->text = TextAssembler(arrival.stop);
+    sequence->parser = arrival.make_parser ? arrival.make_parser() : nullptr;
+    queue_.insert(std::move(sequence));
+  }
+}
+
+void Scheduler::run_side_call(LiveRequest &request, const SideCall &call) {
+  try {
+    for (const Prompt &input : call.inputs) {
+      request.usage.n_prompt += input.size();
+    }
+    end_request(request, nullptr, std::make_unique<Result>(models_.side->run(call)));
+  } catch (const Error &error) {
+    end_request(request, &error, nullptr);
+  }
+}
+
+void Scheduler::end_cancelled() {
+  std::vector<LiveRequest *> cancelled;
+  std::vector<LiveRequest *> late;
+  const std::int64_t now_ns = clock_.now_ns();
+  for (const auto &[id, request] : live_) {
+    if (request->cancelled->load(std::memory_order_acquire)) {
+      cancelled.push_back(request.get());
+    } else if (request->deadline_ns <= now_ns) {
+      late.push_back(request.get());
+    }
+  }
+  for (LiveRequest *request : cancelled) {
+    end_request(*request, nullptr, nullptr);
+  }
+  const Error error(ErrorCode::kDeadlineExceeded, "the request's time limit passed");
+  for (LiveRequest *request : late) {
+    end_request(*request, &error, nullptr);
+  }
+}
+
+void Scheduler::admit() {
+  const std::int64_t now_ns = clock_.now_ns();
+  for (Sequence *sequence : admission_.admit()) {
+    LiveRequest &request = *sequence->request;
+    if (!request.admitted) {
+      request.admitted = true;
+      request.usage.n_cached = sequence->n_past;
+      request.usage.queue_ms = ms_between(request.submitted_ns, now_ns);
+      registry_.admitted(request.id);
+    }
+    stats_.n_cached_tokens += static_cast<std::uint64_t>(sequence->n_past);
+  }
+}
+
+} // namespace llamabox

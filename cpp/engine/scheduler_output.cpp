@@ -1,0 +1,119 @@
+// Scheduler's last phases: what a new token means, and what leaves the engine.
+#include "engine/scheduler.h"
+
+#include <string>
+#include <utility>
+
+namespace llamabox {
+
+FinishReason Scheduler::accept(Sequence &sequence, Token token) {
+  LiveRequest &request = *sequence.request;
+  request.last_token_ns = clock_.now_ns();
+  if (request.first_token_ns == 0) {
+    request.first_token_ns = request.last_token_ns;
+    request.usage.ttft_ms = ms_between(request.submitted_ns, request.first_token_ns);
+    stats_.ttft_ms.observe(request.usage.ttft_ms);
+  }
+  ++request.usage.n_generated;
+  ++stats_.n_generated_tokens;
+  sequence.push(token);
+  if (models_.vocab->is_end_of_generation(token) ||
+      sequence.text.feed(models_.vocab->piece(token, false))) {
+    return FinishReason::kStop;
+  }
+  const bool is_spent = sequence.max_tokens >= 0 && sequence.n_generated() >= sequence.max_tokens;
+  return is_spent || sequence.n_tokens() >= limits_.n_ctx ? FinishReason::kLength
+                                                          : FinishReason::kNone;
+}
+
+void Scheduler::stream(Sequence &sequence) {
+  Event event;
+  event.request = sequence.request->id;
+  event.choice = sequence.choice;
+  event.text = sequence.text.take();
+  if (sequence.parser) {
+    OutputDelta delta = sequence.parser->feed(event.text);
+    event.text = std::move(delta.text);
+    event.reasoning = std::move(delta.reasoning);
+    event.tool_calls = std::move(delta.tool_calls);
+  }
+  if (!event.text.empty() || !event.reasoning.empty() || !event.tool_calls.empty()) {
+    events_.push_back(std::move(event));
+  }
+}
+
+void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
+  LiveRequest &request = *sequence.request;
+  Event event;
+  event.request = request.id;
+  event.kind = EventKind::kFinish;
+  event.choice = sequence.choice;
+  event.text = sequence.text.finish();
+  event.finish = reason;
+  if (sequence.parser) {
+    OutputDelta fed = sequence.parser->feed(event.text);
+    OutputDelta rest = sequence.parser->finish();
+    event.text = fed.text + rest.text;
+    event.reasoning = fed.reasoning + rest.reasoning;
+    event.tool_calls = std::move(fed.tool_calls);
+    for (ToolCallDelta &call : rest.tool_calls) {
+      event.tool_calls.push_back(std::move(call));
+    }
+    if (reason == FinishReason::kStop && sequence.parser->has_tool_calls()) {
+      event.finish = FinishReason::kToolCalls;
+    }
+  }
+  events_.push_back(std::move(event));
+  slots_.release(sequence.slot); // its KV stays as a retained prefix
+  if (--request.n_open == 0) {
+    end_request(request, nullptr, nullptr);
+  }
+}
+
+void Scheduler::end_request(LiveRequest &request, const Error *error,
+                            std::unique_ptr<Result> result) {
+  for (Sequence *sequence : slots_.bound()) {
+    if (sequence->request == &request) {
+      slots_.release(sequence->slot);
+    }
+  }
+  queue_.remove(&request);
+  Event event;
+  event.request = request.id;
+  event.kind = EventKind::kDone;
+  event.result = std::move(result);
+  if (error) {
+    event.finish = FinishReason::kError;
+    event.error = error->code();
+    event.message = error->what();
+    event.param = error->param();
+  } else if (request.cancelled->load(std::memory_order_acquire)) {
+    event.finish = FinishReason::kCancelled;
+  }
+  if (request.first_token_ns != 0) {
+    request.usage.decode_ms = ms_between(request.first_token_ns, request.last_token_ns);
+  }
+  event.usage = request.usage;
+  stats_.n_draft_tokens += static_cast<std::uint64_t>(request.usage.n_draft);
+  stats_.n_draft_accepted += static_cast<std::uint64_t>(request.usage.n_draft_accepted);
+  events_.push_back(std::move(event));
+  ended_something_ = true;
+  registry_.ended(request.id);
+  live_.erase(request.id);
+}
+
+void Scheduler::end_all(const Error &reason) {
+  while (!live_.empty()) {
+    end_request(*live_.begin()->second, &reason, nullptr);
+  }
+  publish();
+}
+
+void Scheduler::publish() {
+  stats_.n_slots_busy = slots_.n_busy();
+  stats_.n_waiting = registry_.n_waiting();
+  stats_.n_kv_used = cache_.n_used();
+  channel_.push_batch(events_);
+}
+
+} // namespace llamabox

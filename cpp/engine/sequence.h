@@ -1,0 +1,71 @@
+// One stream of tokens and the request it belongs to. A sequence is in exactly one place: the wait
+// queue or a slot; the request lives as long as one of its choices.
+// Thread rule: engine thread. Invariants: inv.n_past, inv.decode_ready (see README.md).
+// Covered by scheduler_test through the invariant checks.
+#pragma once
+
+#include "base/event.h"
+#include "base/types.h"
+#include "engine/output.h"
+#include "engine/prompt_worker.h"
+#include "model/output_parser.h"
+#include "model/prompt.h"
+#include "model/sampler.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace llamabox {
+
+enum class Phase : std::uint8_t { kWaiting, kPrefill, kDecode };
+
+// What the choices of one request share.
+struct LiveRequest {
+  RequestId id = 0;
+  CancelFlag cancelled;
+  std::int64_t deadline_ns = kNever;
+  std::int64_t submitted_ns = 0;
+  std::int64_t first_token_ns = 0; // 0: none yet
+  std::int64_t last_token_ns = 0;
+  std::int32_t n_open = 0; // choices that have not finished
+  bool admitted = false;   // had a slot at least once
+  Usage usage;
+};
+
+struct Sequence {
+  LiveRequest *request = nullptr;
+  std::int32_t choice = 0;
+  std::uint64_t order = 0; // of arrival; the greatest is the youngest
+  std::int32_t priority = 0;
+  ClassKey class_key = 0;
+
+  std::shared_ptr<const Prompt> prompt;
+  std::vector<Token> tokens;      // prompt and committed output
+  std::vector<std::int64_t> keys; // of the same, for prefix sharing
+  std::int32_t max_tokens = -1;   // -1: until the context is full
+  std::unique_ptr<Sampler> sampler;
+  TextAssembler text{{}};
+  std::unique_ptr<OutputParser> parser; // null: plain text
+
+  Phase phase = Phase::kWaiting;
+  std::int32_t slot = kNoSlot;
+  Pos n_past = 0;             // tokens already in KV
+  std::int32_t n_skipped = 0; // steps since it last had prefill rows
+
+  std::int32_t n_tokens() const { return static_cast<std::int32_t>(tokens.size()); }
+  std::int32_t n_generated() const { return n_tokens() - prompt->size(); }
+  std::int32_t n_left() const { return n_tokens() - n_past; } // rows until the next token
+  std::span<const std::int64_t> keys_at(Pos from, std::int32_t n) const {
+    return std::span(keys).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
+  }
+
+  void push(Token token) {
+    tokens.push_back(token);
+    keys.push_back(token);
+  }
+};
+
+} // namespace llamabox

@@ -1,0 +1,77 @@
+// The fixed seats of the batch. A slot is free or bound to one sequence (inv.slot); its index is the
+// sequence id in KV, so a free slot may still hold a retained prefix.
+// Thread rule: engine thread. Covered by slot_table_test.
+#pragma once
+
+#include "engine/sequence.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace llamabox {
+
+class SlotTable {
+public:
+  explicit SlotTable(std::int32_t n_slots) : seats_(static_cast<std::size_t>(n_slots)) {}
+
+  std::int32_t n_slots() const { return static_cast<std::int32_t>(seats_.size()); }
+  std::int32_t n_busy() const {
+    return static_cast<std::int32_t>(std::ranges::count_if(seats_, [](auto &s) { return !!s; }));
+  }
+
+  std::vector<SeqId> free_slots() const {
+    std::vector<SeqId> free;
+    for (std::size_t i = 0; i < seats_.size(); ++i) {
+      if (!seats_[i]) {
+        free.push_back(static_cast<SeqId>(i));
+      }
+    }
+    return free;
+  }
+
+  bool is_bound(std::int32_t slot) const { return !!seats_[static_cast<std::size_t>(slot)]; }
+
+  // REQUIRES: the slot is bound.
+  Sequence &at(std::int32_t slot) { return *seats_[static_cast<std::size_t>(slot)]; }
+
+  // The seat in which a bound sequence sits, whatever it believes itself.
+  std::int32_t seat_of(const Sequence *sequence) const {
+    const auto seat = std::ranges::find(seats_, sequence, &std::unique_ptr<Sequence>::get);
+    return static_cast<std::int32_t>(seat - seats_.begin());
+  }
+
+  // In slot order.
+  std::vector<Sequence *> bound() const {
+    std::vector<Sequence *> sequences;
+    for (const auto &seat : seats_) {
+      if (seat) {
+        sequences.push_back(seat.get());
+      }
+    }
+    return sequences;
+  }
+
+  // REQUIRES: the slot is free.
+  Sequence &bind(std::int32_t slot, std::unique_ptr<Sequence> sequence) {
+    sequence->slot = slot;
+    auto &seat = seats_[static_cast<std::size_t>(slot)];
+    seat = std::move(sequence);
+    return *seat;
+  }
+
+  // REQUIRES: the slot is bound.
+  std::unique_ptr<Sequence> release(std::int32_t slot) {
+    auto sequence = std::move(seats_[static_cast<std::size_t>(slot)]);
+    sequence->slot = kNoSlot;
+    return sequence;
+  }
+
+private:
+  std::vector<std::unique_ptr<Sequence>> seats_;
+};
+
+} // namespace llamabox

@@ -1,0 +1,34 @@
+// What one step will run: a plain value made from counters, before anything is touched.
+// Thread rule: value. Covered by planner_test.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace llamabox {
+
+// A bound sequence as the planner sees it.
+struct Candidate {
+  std::int32_t slot = 0;
+  bool decoding = false;
+  std::int32_t n_left = 0;    // prefill rows until its next token
+  std::int32_t n_min = 1;     // rows its next chunk cannot do without
+  std::int32_t n_skipped = 0; // steps since it last had prefill rows
+  std::uint64_t order = 0;    // of arrival
+  std::int32_t n_draft_max = 0;
+};
+
+struct PlannedRows {
+  std::int32_t slot = 0;
+  std::int32_t n_rows = 0;  // committed tokens to run: 1 when decoding
+  std::int32_t n_draft = 0; // room for draft rows after them
+};
+
+struct StepPlan {
+  std::vector<PlannedRows> decodes;
+  std::vector<PlannedRows> prefills;
+
+  bool empty() const { return decodes.empty() && prefills.empty(); }
+};
+
+} // namespace llamabox
