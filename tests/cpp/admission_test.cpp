@@ -1,0 +1,128 @@
+#include "engine/admission.h"
+#include "fake_kv.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace llamabox;
+
+namespace {
+
+struct Setup {
+  explicit Setup(std::int32_t n_cells, std::int32_t n_slots = 3)
+      : kv({.kind = KvKind::kUnified, .n_cells = n_cells, .can_share = true}, n_slots),
+        slots(n_slots), cache(kv, n_slots), admission(slots, queue, cache) {}
+
+  void wait(const std::string &text, LiveRequest *request = nullptr) {
+    auto sequence = std::make_unique<Sequence>();
+    auto prompt = std::make_shared<Prompt>();
+    prompt->tokens.assign(text.begin(), text.end());
+    sequence->prompt = prompt;
+    sequence->tokens = prompt->tokens;
+    sequence->keys = prompt->prefix_keys();
+    sequence->request = request ? request : &other;
+    sequence->order = ++n_arrived;
+    queue.insert(std::move(sequence));
+  }
+
+  // As if the sequence's prompt had been decoded.
+  void prefill(Sequence &sequence) {
+    for (Pos i = sequence.n_past; i < sequence.n_tokens(); ++i) {
+      Row row;
+      row.token = sequence.tokens[static_cast<std::size_t>(i)];
+      row.seq = sequence.slot;
+      kv.append(row);
+    }
+    cache.append(sequence.slot, sequence.keys_at(sequence.n_past, sequence.n_left()));
+    sequence.n_past = sequence.n_tokens();
+    sequence.phase = Phase::kDecode;
+  }
+
+  FakeKv kv;
+  SlotTable slots;
+  WaitQueue queue;
+  PrefixCache cache;
+  Admission admission;
+  LiveRequest other;
+  std::uint64_t n_arrived = 0;
+};
+
+} // namespace
+
+TEST_CASE("what does not fit waits, and those behind it too") {
+  Setup setup(100);
+  setup.wait(std::string(50, 'a'));
+  setup.wait(std::string(60, 'b'));
+  setup.wait(std::string(5, 'c'));
+  const auto admitted = setup.admission.admit();
+  REQUIRE(admitted.size() == 1);
+  setup.prefill(*admitted[0]);
+  CHECK(setup.admission.admit().empty());
+  setup.slots.release(admitted[0]->slot);
+  CHECK(setup.admission.admit().size() == 1); // the retained prefix of the first is evicted
+}
+
+TEST_CASE("alone, a sequence may fill the whole memory") {
+  Setup setup(100);
+  setup.wait(std::string(100, 'a'));
+  CHECK(setup.admission.admit().size() == 1);
+}
+
+TEST_CASE("a retained prefix is taken in place, its neighbour is left alone") {
+  Setup setup(1000);
+  setup.wait("system prompt. first");
+  setup.wait("something else");
+  for (Sequence *sequence : setup.admission.admit()) {
+    setup.prefill(*sequence);
+  }
+  setup.slots.release(0);
+  setup.slots.release(1);
+  setup.wait("system prompt. second");
+  const auto admitted = setup.admission.admit();
+  REQUIRE(admitted.size() == 1);
+  CHECK(admitted[0]->n_past == 15);
+  CHECK(setup.cache.length(1) == 14);
+}
+
+TEST_CASE("a short match does not destroy a long retained prefix while another slot is free") {
+  Setup setup(1000);
+  setup.wait("sys. " + std::string(200, 'x'));
+  setup.prefill(*setup.admission.admit().at(0));
+  setup.slots.release(0);
+  setup.wait("sys. short");
+  const auto admitted = setup.admission.admit();
+  REQUIRE(admitted.size() == 1);
+  CHECK(admitted[0]->slot != 0);
+  CHECK(admitted[0]->n_past == 5);
+  CHECK(setup.cache.length(0) == 205);
+}
+
+TEST_CASE("a sibling waits for the prefill it will share, others need not") {
+  Setup setup(1000);
+  LiveRequest request;
+  setup.wait("shared prompt", &request);
+  setup.wait("shared prompt", &request);
+  setup.wait("someone else");
+  const auto first = setup.admission.admit();
+  CHECK(first.size() == 2);
+  setup.prefill(*first[0]);
+  const auto second = setup.admission.admit();
+  REQUIRE(second.size() == 1);
+  CHECK(second[0]->n_past == 12);
+}
+
+TEST_CASE("the youngest is preempted, never the last one running") {
+  Setup setup(1000);
+  setup.wait("old");
+  setup.wait("young");
+  for (Sequence *sequence : setup.admission.admit()) {
+    setup.prefill(*sequence);
+  }
+  CHECK(setup.admission.preempt_youngest());
+  CHECK(setup.slots.n_busy() == 1);
+  CHECK(setup.slots.bound()[0]->order == 1);
+  CHECK(setup.kv.n_used() == 3);
+  CHECK_FALSE(setup.admission.preempt_youngest());
+  CHECK_FALSE(setup.admission.evict_retained());
+}

@@ -1,0 +1,105 @@
+#include "base/event_channel.h"
+#include "base/histogram.h"
+#include "base/inbox.h"
+#include "engine/request_registry.h"
+
+#include <doctest/doctest.h>
+
+#include <poll.h>
+#include <thread>
+
+using namespace llamabox;
+
+namespace {
+
+bool readable(int fd) {
+  pollfd entry{fd, POLLIN, 0};
+  return ::poll(&entry, 1, 0) == 1;
+}
+
+std::vector<Event> events_of(std::initializer_list<RequestId> ids) {
+  std::vector<Event> events;
+  for (const RequestId id : ids) {
+    events.emplace_back().request = id;
+  }
+  return events;
+}
+
+} // namespace
+
+TEST_CASE("the channel is readable exactly while events wait") {
+  EventChannel channel;
+  CHECK_FALSE(readable(channel.fd()));
+  auto first = events_of({1, 2});
+  auto second = events_of({3});
+  channel.push_batch(first);
+  channel.push_batch(second);
+  CHECK(first.empty());
+  CHECK(readable(channel.fd()));
+  const auto drained = channel.drain();
+  REQUIRE(drained.size() == 3);
+  CHECK(drained[2].request == 3);
+  CHECK_FALSE(readable(channel.fd()));
+  CHECK(channel.drain().empty());
+  auto third = events_of({4});
+  channel.push_batch(third);
+  CHECK(readable(channel.fd()));
+}
+
+TEST_CASE("an inbox keeps order across threads and wakes its owner") {
+  Inbox<int> inbox;
+  std::thread producer([&] {
+    for (int i = 0; i < 1000; ++i) {
+      inbox.put(i);
+    }
+    inbox.close();
+  });
+  std::vector<int> taken;
+  while (!inbox.closed() || taken.size() < 1000) {
+    for (const int item : inbox.take_all(true)) {
+      taken.push_back(item);
+    }
+  }
+  producer.join();
+  REQUIRE(taken.size() == 1000);
+  CHECK(std::ranges::is_sorted(taken));
+}
+
+TEST_CASE("a nudge wakes without an item, and a closed inbox gives none") {
+  Inbox<int> inbox;
+  std::thread other([&] { inbox.nudge(); });
+  CHECK(inbox.take_all(true).empty());
+  other.join();
+  inbox.put(7);
+  CHECK(inbox.take_one() == 7);
+  inbox.close();
+  CHECK_FALSE(inbox.take_one().has_value());
+}
+
+TEST_CASE("a histogram counts at and below its bounds") {
+  Histogram histogram({1, 10});
+  for (const double value : {0.5, 1.0, 2.0, 50.0}) {
+    histogram.observe(value);
+  }
+  CHECK(histogram.counts() == std::vector<std::uint64_t>{2, 1, 1});
+  CHECK(histogram.sum() == doctest::Approx(53.5));
+}
+
+TEST_CASE("the registry bounds who waits and ends each id once") {
+  RequestRegistry registry(2);
+  const Ticket one = registry.accept();
+  const Ticket two = registry.accept();
+  CHECK(registry.accept().id == 0);
+  registry.admitted(one.id);
+  const Ticket three = registry.accept();
+  CHECK(three.id != 0);
+  CHECK(registry.cancel(one.id));
+  CHECK(one.cancelled->load());
+  CHECK(registry.ended(one.id));
+  CHECK_FALSE(registry.ended(one.id));
+  CHECK_FALSE(registry.cancel(one.id));
+  CHECK(registry.n_waiting() == 2);
+  CHECK(registry.close().size() == 2);
+  CHECK(registry.ended(two.id));
+  CHECK(registry.accept().id == 0);
+}

@@ -1,0 +1,203 @@
+#include "fake_models.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <random>
+#include <thread>
+#include <utility>
+
+namespace llamabox {
+namespace {
+
+class FakeVocab final : public Vocab {
+public:
+  std::int32_t n_tokens() const override { return kFakeVocab; }
+  bool is_end_of_generation(Token token) const override { return token == kFakeEnd; }
+
+  std::string piece(Token token, bool render_special) const override {
+    if (token == kFakeEnd) {
+      return render_special ? "<end>" : "";
+    }
+    return token < 256 ? std::string(1, static_cast<char>(token)) : "?";
+  }
+
+  std::vector<Token> tokenize(std::string_view text, TokenizeOptions options) const override {
+    std::vector<Token> tokens;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (options.parse_special && text.substr(i).starts_with("<end>")) {
+        tokens.push_back(kFakeEnd);
+        i += 4;
+      } else {
+        tokens.push_back(static_cast<unsigned char>(text[i]));
+      }
+    }
+    return tokens;
+  }
+};
+
+class FakeSampler final : public Sampler {
+public:
+  explicit FakeSampler(SamplingParams params) : params_(params), random_(params.seed.value_or(0)) {}
+
+  Token sample(std::span<const float> logits) override {
+    const auto best = std::ranges::max_element(logits) - logits.begin();
+    if (params_.temperature <= 0) {
+      return static_cast<Token>(best);
+    }
+    // Every draw moves the random state, so a lost or repeated draw shows in the text.
+    const auto shift = static_cast<Token>(random_() % 8);
+    return best >= 'a' && best <= 'z' ? 'a' + (static_cast<Token>(best) - 'a' + shift) % 26
+                                      : static_cast<Token>(best);
+  }
+  void accept(Token /*token*/) override {}
+
+private:
+  SamplingParams params_;
+  std::minstd_rand random_;
+};
+
+class FakeSamplers final : public SamplerFactory {
+public:
+  std::unique_ptr<Sampler> make(const SamplingParams &params,
+                                std::span<const Token> /*prompt*/) const override {
+    if (params.temperature < 0) {
+      throw Error(ErrorCode::kInvalidArgument, "temperature must be at least 0", "temperature");
+    }
+    return std::make_unique<FakeSampler>(params);
+  }
+};
+
+class FakeEncoder final : public PromptEncoder {
+public:
+  EncodedPrompt encode(const PromptInput &input) const override {
+    EncodedPrompt encoded;
+    if (const auto *tokens = std::get_if<TokenPrompt>(&input)) {
+      const auto is_foreign = [](Token t) { return t < 0 || t >= kFakeVocab; };
+      if (std::ranges::any_of(tokens->tokens, is_foreign)) {
+        throw Error(ErrorCode::kInvalidArgument, "a token is not in the vocabulary", "prompt");
+      }
+      encoded.prompt.tokens = tokens->tokens;
+      return encoded;
+    }
+    if (const auto *chat = std::get_if<ChatPrompt>(&input)) {
+      for (const ChatMessage &message : chat->messages) {
+        encoded.text += message.role + ":" + message.content + "\n";
+      }
+      encoded.text += chat->add_generation_prompt ? "assistant:" : "";
+    } else {
+      encoded.text = std::get<TextPrompt>(input).text;
+    }
+    encoded.prompt.tokens = FakeVocab().tokenize(encoded.text, {});
+    return encoded;
+  }
+};
+
+// Answers every side kind with something that shows what it was given.
+class FakeSideModel final : public SideModel {
+public:
+  bool supports(SideKind /*kind*/) const override { return true; }
+
+  Result run(const SideCall &call) override {
+    if (call.kind == SideKind::kSlotRestore && call.file.empty()) {
+      throw Error(ErrorCode::kInvalidArgument, "no file to restore", "file");
+    }
+    Result result;
+    for (const Prompt &input : call.inputs) {
+      result.embeddings.push_back({static_cast<float>(input.size())});
+      result.scores.push_back(static_cast<float>(input.size()));
+    }
+    return result;
+  }
+};
+
+struct FakeOwner final : ModelOwner {};
+
+} // namespace
+
+RunnerLimits FakeRunner::limits() const {
+  return {params_.n_ctx, params_.n_batch, kFakeVocab, 4};
+}
+
+DecodeStatus FakeRunner::decode(const Batch &batch) {
+  if (!next_status.empty()) {
+    const DecodeStatus status = next_status.front();
+    next_status.pop_front();
+    return status;
+  }
+  if (!kv_.has_room(static_cast<std::int32_t>(batch.size()))) {
+    return DecodeStatus::kNoCells;
+  }
+  last_ = batch;
+  lengths_.clear();
+  for (const Row &row : batch) {
+    kv_.append(row);
+    lengths_.push_back(kv_.length(row.seq));
+  }
+  if (keep_log) {
+    log.push_back(batch);
+  }
+  if (clock) {
+    clock->advance_ms(ms_per_step + ms_per_row * static_cast<double>(batch.size()));
+  }
+  if (params_.step_us > 0) {
+    std::this_thread::sleep_for(std::chrono::microseconds(params_.step_us));
+  }
+  return DecodeStatus::kOk;
+}
+
+Token FakeRunner::next_token(SeqId seq, Pos n) const {
+  if (!params_.fixed_text.empty()) {
+    const auto at = static_cast<std::size_t>(n) % params_.fixed_text.size();
+    return static_cast<unsigned char>(params_.fixed_text[at]);
+  }
+  const std::uint64_t digest = kv_.digest(seq, n);
+  const auto one_in = static_cast<std::uint64_t>(params_.end_one_in);
+  if (one_in > 0 && (digest >> 20) % one_in == 0) {
+    return kFakeEnd;
+  }
+  return 'a' + static_cast<Token>((digest >> 32) % 26);
+}
+
+std::span<const float> FakeRunner::logits(std::int32_t row) {
+  const auto at = static_cast<std::size_t>(row);
+  if (!last_.at(at).logits) {
+    throw std::logic_error("the row did not ask for logits");
+  }
+  logits_.assign(kFakeVocab, 0.0F);
+  logits_[static_cast<std::size_t>(next_token(last_[at].seq, lengths_[at]))] = 1.0F;
+  return logits_;
+}
+
+std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHandles *handles) {
+  auto models = std::make_unique<Models>();
+  models->info.architecture = "fake";
+  models->info.name = "fake";
+  models->info.vocab_type = "bytes";
+  models->info.n_vocab = kFakeVocab;
+  models->info.n_ctx_train = params.n_ctx;
+  models->info.n_embd = 4;
+  models->info.has_chat_template = true;
+  KvTraits traits;
+  traits.kind = params.kind;
+  traits.n_cells = params.n_cells;
+  traits.n_window = params.n_window;
+  traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
+  auto kv = std::make_unique<FakeKv>(traits, params.n_slots);
+  auto runner = std::make_unique<FakeRunner>(*kv, params);
+  if (handles) {
+    *handles = {kv.get(), runner.get()};
+  }
+  models->owner = std::make_unique<FakeOwner>();
+  models->vocab = std::make_unique<FakeVocab>();
+  models->encoder = std::make_unique<FakeEncoder>();
+  models->samplers = std::make_unique<FakeSamplers>();
+  models->side = std::make_unique<FakeSideModel>();
+  models->kv = std::move(kv);
+  models->runner = std::move(runner);
+  return models;
+}
+
+} // namespace llamabox

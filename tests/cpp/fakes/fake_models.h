@@ -1,0 +1,67 @@
+// A whole fake model: its next token is a fixed function of what its memory holds for the sequence.
+// Tokens 0..255 are bytes, 256 ends the generation; a few ids beyond are pieces that cut UTF-8.
+#pragma once
+
+#include "engine/models.h"
+#include "fake_clock.h"
+#include "fake_kv.h"
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llamabox {
+
+inline constexpr Token kFakeEnd = 256;
+inline constexpr std::int32_t kFakeVocab = 260;
+
+struct FakeModelParams {
+  std::int32_t n_ctx = 256;
+  std::int32_t n_cells = 256;
+  std::int32_t n_batch = 64;
+  std::int32_t n_slots = 4;
+  std::int32_t end_one_in = 0;   // chance of the end token: one in this many; 0: never
+  KvKind kind = KvKind::kUnified;
+  std::int32_t n_window = 0;
+  std::int32_t step_us = 0;      // real time a decode takes, for boundary tests
+  std::string fixed_text;        // generate this text over and over instead of hashing
+};
+
+// Decodes into a FakeKv; failures can be ordered ahead.
+class FakeRunner final : public Runner {
+public:
+  FakeRunner(FakeKv &kv, FakeModelParams params) : kv_(kv), params_(std::move(params)) {}
+
+  RunnerLimits limits() const override;
+  DecodeStatus decode(const Batch &batch) override;
+  std::span<const float> logits(std::int32_t row) override;
+
+  std::deque<DecodeStatus> next_status; // returned, without effect, before decoding goes on
+  FakeClock *clock = nullptr;           // advanced by each decode when set
+  double ms_per_step = 1;
+  double ms_per_row = 0.1;
+  std::vector<Batch> log;               // of successful decodes, when keep_log
+  bool keep_log = false;
+
+private:
+  Token next_token(SeqId seq, Pos n) const;
+
+  FakeKv &kv_;
+  FakeModelParams params_;
+  Batch last_;
+  std::vector<Pos> lengths_; // of each row's sequence after the row
+  std::vector<float> logits_;
+};
+
+// The parts of a fake model that tests want to reach after handing it to an engine.
+struct FakeHandles {
+  FakeKv *kv = nullptr;
+  FakeRunner *runner = nullptr;
+};
+
+std::unique_ptr<Models> load_fake_models(const FakeModelParams &params,
+                                         FakeHandles *handles = nullptr);
+
+} // namespace llamabox

@@ -1,0 +1,161 @@
+#include "tiny_model.h"
+
+using namespace llamabox;
+
+TEST_CASE("kinds and sizes of the memory") {
+  const auto traits_of = [](const std::string &name) { return load(name)->kv->traits(); };
+  const KvTraits demo = traits_of("demo");
+  CHECK(demo.kind == KvKind::kUnified);
+  CHECK(demo.n_cells == 512);
+  CHECK(demo.n_window == 0);
+  CHECK(demo.n_window_cells == 0);
+  CHECK(demo.can_share);
+
+  const KvTraits window = traits_of("gemma3");
+  CHECK(window.kind == KvKind::kSlidingWindow);
+  CHECK(window.n_cells == 512);
+  CHECK(window.n_window == 32);
+  CHECK(window.n_window_cells == 256); // 4 windows of 32 and a ubatch of 64, rounded up
+  CHECK(window.can_share);
+
+  const KvTraits mamba = traits_of("mamba");
+  CHECK(mamba.kind == KvKind::kRecurrent);
+  CHECK(mamba.n_cells == 4 * 512);
+  CHECK_FALSE(mamba.can_share);
+
+  const KvTraits hybrid = traits_of("hybrid");
+  CHECK(hybrid.kind == KvKind::kHybrid);
+  CHECK(hybrid.n_cells == 512);
+  CHECK_FALSE(hybrid.can_share);
+
+  LlamaParams split = small_params("demo");
+  split.context.kv_unified = false;
+  split.context.n_ctx = 1024;
+  const KvTraits split_traits = load_models(split)->kv->traits();
+  CHECK(split_traits.kind == KvKind::kSplit);
+  CHECK(split_traits.n_cells == 1024);
+  CHECK_FALSE(split_traits.can_share);
+}
+
+TEST_CASE("a shared prefix and a cut one continue as a cold one") {
+  for (const char *name : {"demo", "moe", "swa", "gemma3"}) {
+    CAPTURE(name);
+    const auto models = load(name);
+    const std::vector<Token> first = some_tokens(60);
+    std::vector<Token> second(first.begin(), first.begin() + 40);
+    const std::vector<Token> tail = some_tokens(15, 500);
+    second.insert(second.end(), tail.begin(), tail.end());
+    run(*models, 0, 0, first);
+    const std::vector<float> cold = run(*models, 3, 0, second);
+
+    REQUIRE(models->kv->usable_prefix(0, 40) == 40);
+    models->kv->share(0, 1, 40);
+    CHECK(models->kv->length(1) == 40);
+    CHECK(models->kv->length(0) == 60);
+    check_same(run(*models, 1, 40, tail), cold);
+
+    models->kv->trim(0, 40);
+    CHECK(models->kv->length(0) == 40);
+    check_same(run(*models, 0, 40, tail), cold);
+  }
+}
+
+TEST_CASE("a shared prefix costs no cells") {
+  const auto models = load("demo");
+  const std::vector<Token> tokens = some_tokens(250);
+  run(*models, 0, 0, tokens);
+  for (SeqId seq = 1; seq < 4; ++seq) {
+    models->kv->share(0, seq, 250);
+    run(*models, seq, 250, some_tokens(80, seq)); // 490 cells after the last
+  }
+  models->kv->trim(0, 0);
+  CHECK(models->kv->length(0) == 0);
+  CHECK(models->kv->length(3) == 330);
+}
+
+TEST_CASE("the sequences of split memory are cut, each for itself") {
+  LlamaParams params = small_params("demo");
+  params.context.kv_unified = false;
+  params.context.n_ctx = 1024;
+  const auto models = load_models(params);
+  const std::vector<Token> tokens = some_tokens(50);
+  const std::span<const Token> all = tokens;
+  const std::vector<float> cold = run(*models, 0, 0, all);
+  run(*models, 1, 0, all);
+  REQUIRE(models->kv->usable_prefix(1, 30) == 30);
+  models->kv->trim(1, 30);
+  CHECK(models->kv->length(0) == 50);
+  check_same(run(*models, 1, 30, all.last(20)), cold);
+  CHECK_THROWS_AS(models->kv->share(0, 2, 30), Error);
+}
+
+TEST_CASE("a recurrent state is all or nothing") {
+  for (const char *name : {"mamba", "hybrid"}) {
+    CAPTURE(name);
+    const auto models = load(name);
+    const std::vector<Token> tokens = some_tokens(30);
+    const std::vector<float> cold = run(*models, 0, 0, tokens);
+    CHECK(models->kv->usable_prefix(0, 29) == 0);
+    CHECK(models->kv->usable_prefix(0, 30) == 30);
+    CHECK(models->kv->usable_prefix(0, 31) == 30);
+    CHECK_THROWS_AS(models->kv->trim(0, 29), Error);
+    CHECK(models->kv->length(0) == 30);
+    models->kv->trim(0, 30);
+    CHECK(models->kv->length(0) == 30);
+    CHECK_THROWS_AS(models->kv->share(0, 1, 30), Error);
+
+    models->kv->trim(0, 0);
+    CHECK(models->kv->length(0) == 0);
+    CHECK(models->kv->usable_prefix(0, 10) == 0);
+    check_same(run(*models, 0, 0, tokens), cold);
+  }
+}
+
+TEST_CASE("a sliding window goes back only as far as it remembers") {
+  const auto models = load("gemma3");
+  KvMemory &kv = *models->kv;
+  const std::vector<Token> tokens = some_tokens(400);
+  const std::span<const Token> all = tokens;
+  run(*models, 0, 0, all.first(60));
+  CHECK(kv.usable_prefix(0, 20) == 20); // nothing was dropped so far
+
+  run(*models, 0, 60, all.subspan(60, 240));
+  run(*models, 0, 300, all.last(100));
+  // The pool of 256 cells cannot hold 400 positions, so early ones are gone for good.
+  CHECK(kv.usable_prefix(0, 20) == 0);
+  CHECK(kv.usable_prefix(0, 100) == 0);
+  CHECK(kv.usable_prefix(0, 400) == 400);
+  REQUIRE(kv.usable_prefix(0, 390) == 390);
+  kv.trim(0, 390);
+  const std::vector<Token> tail = some_tokens(5, 123);
+  const std::vector<float> warm = run(*models, 0, 390, tail);
+  kv.trim(0, 0);
+  run(*models, 0, 0, all.first(200));
+  run(*models, 0, 200, all.subspan(200, 190));
+  check_same(run(*models, 0, 390, tail), warm);
+}
+
+TEST_CASE("a full window pool forgets nothing") {
+  LlamaParams params = small_params("gemma3");
+  params.context.swa_full = true;
+  const auto models = load_models(params);
+  CHECK(models->kv->traits().n_window_cells == 512);
+  const std::vector<Token> tokens = some_tokens(400);
+  const std::span<const Token> all = tokens;
+  run(*models, 0, 0, all.first(200));
+  run(*models, 0, 200, all.last(200));
+  CHECK(models->kv->usable_prefix(0, 20) == 20);
+}
+
+TEST_CASE("sequences that do not exist, and shares that cannot be, are refused") {
+  const auto models = load("demo");
+  CHECK_THROWS_AS(models->kv->length(-1), Error);
+  CHECK_THROWS_AS(models->kv->length(4), Error);
+  CHECK_THROWS_AS(models->kv->trim(4, 0), Error);
+  run(*models, 0, 0, some_tokens(5));
+  run(*models, 1, 0, some_tokens(5));
+  CHECK_THROWS_AS(models->kv->share(0, 1, 5), Error); // the target holds something
+  CHECK_THROWS_AS(models->kv->share(0, 9, 5), Error);
+  CHECK(models->kv->usable_prefix(0, 0) == 0);
+  CHECK(models->kv->usable_prefix(2, 5) == 0);
+}

@@ -1,0 +1,114 @@
+// What the adapters' tests share: where the tiny models are, small parameters, and batches.
+// Thread rule: test code, one thread. Covered by its users.
+#pragma once
+
+#include "base/error.h"
+#include "engine/models.h"
+#include "llama/make_engine.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace llamabox {
+
+inline std::string model_path(const std::string &name) {
+  const std::string root = LLAMABOX_SOURCE_DIR;
+  return name == "demo" ? root + "/python/llamabox/models/demo.gguf"
+                        : root + "/tests/models/" + name + ".gguf";
+}
+
+inline LlamaParams small_params(const std::string &name) {
+  LlamaParams params;
+  params.model.model_path = model_path(name);
+  params.context.n_ctx = 512;
+  params.context.n_batch = 256;
+  params.context.n_ubatch = 64;
+  params.context.n_slots = 4;
+  params.context.n_threads = 1;
+  params.context.poll = 0;
+  return params;
+}
+
+inline std::unique_ptr<Models> load(const std::string &name) {
+  return load_models(small_params(name));
+}
+
+// Tokens that differ from each other for a while; every tiny vocabulary has 1,000 ordinary ones.
+inline std::vector<Token> some_tokens(std::int32_t n, std::int32_t start = 0) {
+  std::vector<Token> tokens;
+  for (std::int32_t i = 0; i < n; ++i) {
+    tokens.push_back(40 + (start + i * 37) % 900);
+  }
+  return tokens;
+}
+
+inline void append_rows(Batch &batch, SeqId seq, Pos begin, std::span<const Token> tokens) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const Pos pos = begin + static_cast<Pos>(i);
+    batch.push_back({.token = tokens[i], .pos = {pos, pos, pos, pos}, .seq = seq});
+  }
+}
+
+inline Batch rows(SeqId seq, Pos begin, std::span<const Token> tokens) {
+  Batch batch;
+  append_rows(batch, seq, begin, tokens);
+  batch.back().logits = true;
+  return batch;
+}
+
+inline std::vector<float> copy_logits(Runner &runner, std::int32_t row) {
+  const std::span<const float> logits = runner.logits(row);
+  return {logits.begin(), logits.end()};
+}
+
+// Logits after the last token; the rows go in one decode call. REQUIRES: they fit.
+inline std::vector<float> run(Models &models, SeqId seq, Pos begin,
+                              std::span<const Token> tokens) {
+  const Batch batch = rows(seq, begin, tokens);
+  REQUIRE(models.runner->decode(batch) == DecodeStatus::kOk);
+  return copy_logits(*models.runner, static_cast<std::int32_t>(batch.size()) - 1);
+}
+
+inline std::size_t best_of(std::span<const float> logits) {
+  return static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+inline float largest_difference(std::span<const float> a, std::span<const float> b) {
+  REQUIRE(a.size() == b.size());
+  float largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(a[i] - b[i]));
+  }
+  return largest;
+}
+
+// ggml takes other kernels for one row than for several, and rounds to 16 bits in some of them, so
+// equal means the same choice and logits that differ by less than 1 % of their spread.
+inline void check_same(std::span<const float> a, std::span<const float> b) {
+  CHECK(best_of(a) == best_of(b));
+  const auto [least, most] = std::minmax_element(a.begin(), a.end());
+  CHECK(largest_difference(a, b) < 0.01F * (*most - *least));
+}
+
+// The error a call ends with, if it does.
+template <class Call> std::optional<Error> error_of(Call call) {
+  try {
+    call();
+  } catch (const Error &error) {
+    return error;
+  }
+  return std::nullopt;
+}
+
+inline bool contains(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+} // namespace llamabox

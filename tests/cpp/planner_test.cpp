@@ -1,0 +1,132 @@
+#include "engine/planner.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+using namespace llamabox;
+
+namespace {
+
+Candidate decoding(std::int32_t slot, std::int32_t n_draft = 0) {
+  Candidate candidate;
+  candidate.slot = slot;
+  candidate.decoding = true;
+  candidate.n_left = 1;
+  candidate.n_draft_max = n_draft;
+  return candidate;
+}
+
+Candidate prefilling(std::int32_t slot, std::int32_t n_left, std::int32_t n_skipped = 0) {
+  Candidate candidate;
+  candidate.slot = slot;
+  candidate.n_left = n_left;
+  candidate.n_skipped = n_skipped;
+  candidate.order = static_cast<std::uint64_t>(slot);
+  return candidate;
+}
+
+} // namespace
+
+TEST_CASE("alone, a prefill has the whole batch") {
+  const std::vector<Candidate> candidates{prefilling(0, 1000)};
+  const StepPlan plan = plan_step(candidates, 512, 20);
+  REQUIRE(plan.prefills.size() == 1);
+  CHECK(plan.prefills[0].n_rows == 512);
+}
+
+TEST_CASE("decodes go first and the target bounds what prefills get beside them") {
+  const std::vector<Candidate> candidates{decoding(0), prefilling(1, 1000), decoding(2)};
+  const StepPlan plan = plan_step(candidates, 512, 40);
+  CHECK(plan.decodes.size() == 2);
+  REQUIRE(plan.prefills.size() == 1);
+  CHECK(plan.prefills[0].n_rows == 40);
+}
+
+TEST_CASE("a target that leaves no time still leaves progress") {
+  const std::vector<Candidate> candidates{decoding(0), prefilling(1, 1000)};
+  CHECK(plan_step(candidates, 512, 0).prefills.at(0).n_rows == kMinPrefillRows);
+}
+
+TEST_CASE("a short prompt passes a long one, and the long one's turn comes") {
+  std::vector<Candidate> candidates{prefilling(0, 4000), prefilling(1, 30)};
+  StepPlan plan = plan_step(candidates, 512, 0);
+  REQUIRE(plan.prefills.size() == 2);
+  CHECK(plan.prefills[0].slot == 1);
+  CHECK(plan.prefills[1].n_rows == 482);
+
+  // A stream of short prompts that fill every step cannot hold the long one back for ever.
+  int n_steps = 0;
+  std::int32_t n_skipped = 0;
+  do {
+    candidates = {prefilling(0, 4000, n_skipped)};
+    for (std::int32_t slot = 1; slot <= 8; ++slot) {
+      candidates.push_back(prefilling(slot, 64));
+    }
+    plan = plan_step(candidates, 512, 0);
+    ++n_skipped;
+  } while (plan.prefills.front().slot != 0 && ++n_steps < 1000);
+  CHECK(n_steps < 70);
+}
+
+TEST_CASE("equal prompts keep their order") {
+  const std::vector<Candidate> candidates{prefilling(3, 100), prefilling(1, 100)};
+  const StepPlan plan = plan_step(candidates, 120, 0);
+  CHECK(plan.prefills.at(0).slot == 1);
+  CHECK(plan.prefills.at(1).n_rows == 20);
+}
+
+TEST_CASE("drafts take only room that decodes left, never another's decode") {
+  const std::vector<Candidate> candidates{decoding(0, 8), decoding(1, 8), decoding(2, 8)};
+  const StepPlan plan = plan_step(candidates, 12, 0);
+  REQUIRE(plan.decodes.size() == 3);
+  CHECK(plan.decodes[0].n_draft == 8);
+  CHECK(plan.decodes[1].n_draft == 1);
+  CHECK(plan.decodes[2].n_draft == 0);
+}
+
+TEST_CASE("more decodes than rows: the first ones run") {
+  std::vector<Candidate> candidates;
+  for (std::int32_t slot = 0; slot < 10; ++slot) {
+    candidates.push_back(decoding(slot));
+  }
+  CHECK(plan_step(candidates, 4, 0).decodes.size() == 4);
+}
+
+TEST_CASE("an unsplittable span gets its rows although the target says less") {
+  Candidate image = prefilling(1, 200);
+  image.n_min = 100;
+  const std::vector<Candidate> candidates{decoding(0), image};
+  CHECK(plan_step(candidates, 512, 20).prefills.at(0).n_rows == 100);
+  CHECK(plan_step(candidates, 64, 20).prefills.empty());
+}
+
+TEST_CASE("shrinking gives up drafts, then prefill rows, and ends") {
+  StepPlan plan;
+  plan.decodes = {{0, 1, 4}};
+  plan.prefills = {{1, 8, 0}};
+  CHECK(shrink(plan));
+  CHECK(plan.decodes[0].n_draft == 0);
+  for (const std::int32_t n_rows : {4, 2, 1}) {
+    CHECK(shrink(plan));
+    CHECK(plan.prefills.at(0).n_rows == n_rows);
+  }
+  CHECK(shrink(plan));
+  CHECK(plan.prefills.empty());
+  CHECK_FALSE(shrink(plan));
+
+  StepPlan lone;
+  lone.prefills = {{0, 1, 0}};
+  CHECK_FALSE(shrink(lone));
+}
+
+TEST_CASE("costs are learnt from the steps that ran") {
+  StepCost cost;
+  CHECK(cost.prefill_rows_within(100) > 0);
+  for (int i = 0; i < 50; ++i) {
+    cost.observe(4, 0, 10);
+    cost.observe(4, 100, 60); // 0.5 ms a row beside a 10 ms decode
+  }
+  CHECK(cost.prefill_rows_within(60) == 100);
+  CHECK(cost.prefill_rows_within(5) == kMinPrefillRows);
+}

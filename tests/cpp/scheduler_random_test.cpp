@@ -1,0 +1,120 @@
+// A seeded storm: submissions, cancellations, failures and memory too small for all, with every
+// invariant checked after every step and every finished text compared with the undisturbed one.
+#include "rig.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <random>
+
+using namespace llamabox;
+
+namespace {
+
+struct Expected {
+  std::string prompt;
+  std::int32_t max_tokens = 0;
+  std::int32_t n = 1;
+  bool cancelled = false;
+};
+
+class Storm {
+public:
+  explicit Storm(std::uint32_t seed)
+      : random_(seed), model_(make_model()), rig_(model_), n_failures_left_(below(3)) {}
+
+  void run() {
+    for (int i = 0; i < 300; ++i) {
+      if (below(3) == 0) {
+        submit();
+      }
+      if (below(12) == 0 && !expected_.empty()) {
+        auto it = expected_.begin();
+        std::advance(it, below(static_cast<int>(expected_.size())));
+        it->second.cancelled = true;
+        rig_.cancel(it->first);
+      }
+      if (below(10) == 0) {
+        rig_.runner().next_status.push_back(DecodeStatus::kNoCells);
+      }
+      if (below(60) == 0 && n_failures_left_-- > 0) {
+        rig_.runner().next_status.push_back(DecodeStatus::kFailed);
+      }
+      rig_.step();
+    }
+    rig_.runner().next_status.clear();
+    rig_.run_until_idle();
+    check();
+  }
+
+private:
+  int below(int n) { return static_cast<int>(random_() % static_cast<std::uint32_t>(n)); }
+
+  FakeModelParams make_model() {
+    FakeModelParams model;
+    model.n_ctx = 64;
+    model.n_slots = 1 + below(5);
+    model.n_batch = 8 + below(40);
+    model.n_cells = 64 + below(200);
+    model.end_one_in = below(2) * 25;
+    model.kind = std::array{KvKind::kUnified, KvKind::kUnified, KvKind::kSplit,
+                            KvKind::kRecurrent}[static_cast<std::size_t>(below(4))];
+    if (model.kind == KvKind::kSplit || model.kind == KvKind::kRecurrent) {
+      model.n_cells = model.n_ctx * model.n_slots;
+    }
+    return model;
+  }
+
+  void submit() {
+    Expected one;
+    one.prompt = std::string(static_cast<std::size_t>(1 + below(20)), "abc"[below(3)]) +
+                 std::to_string(below(20));
+    one.max_tokens = below(2) == 0 ? -1 : 1 + below(30);
+    one.n = 1 + below(8) / 6;
+    Request request = Rig::generate_request(one.prompt, one.max_tokens, one.n);
+    request.priority = below(5) == 0 ? 1 : 0;
+    expected_.emplace(rig_.submit(std::move(request)), one);
+  }
+
+  void check() {
+    for (const auto &[id, one] : expected_) {
+      const Outcome &outcome = rig_.outcome(id);
+      REQUIRE(outcome.done.size() == 1);
+      const Event &done = outcome.done[0];
+      if (done.finish == FinishReason::kNone) {
+        for (std::int32_t choice = 0; choice < one.n; ++choice) {
+          CHECK(rig_.text(id, choice) == undisturbed(one));
+        }
+      } else if (done.finish == FinishReason::kCancelled) {
+        CHECK(one.cancelled);
+      } else {
+        CHECK((done.error == ErrorCode::kInternal || done.error == ErrorCode::kContextExceeded));
+      }
+    }
+    CHECK(rig_.registry().n_live() == 0);
+    CHECK(rig_.registry().n_waiting() == 0);
+    CHECK(rig_.scheduler().stats().n_kv_used == rig_.kv().n_used());
+  }
+
+  std::string undisturbed(const Expected &one) {
+    const auto n_prompt = static_cast<std::int32_t>(one.prompt.size());
+    const std::int32_t n_room = model_.n_ctx - n_prompt;
+    return alone(one.prompt, one.max_tokens < 0 ? n_room : std::min(one.max_tokens, n_room),
+                 model_);
+  }
+
+  std::minstd_rand random_;
+  FakeModelParams model_;
+  Rig rig_;
+  int n_failures_left_;
+  std::map<RequestId, Expected> expected_;
+};
+
+} // namespace
+
+TEST_CASE("a storm of requests leaves every invariant whole and every text undisturbed") {
+  for (std::uint32_t seed = 1; seed <= 150; ++seed) {
+    CAPTURE(seed);
+    Storm(seed).run();
+  }
+}
