@@ -1,0 +1,121 @@
+"""The program ``llama-box``: reads the command line, then prints something or serves.
+
+Exit codes: 0 after a normal stop and after printing; 1 for a bad command line and for a failure to
+listen or to load.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from llamabox import log
+from llamabox.config import DEFAULT_MODEL_PATH, ServerConfig
+from llamabox.listeners import ListenError, close_listeners, open_listeners
+from llamabox.option_help import help_text
+from llamabox.option_parser import CommandLine, Notice, UsageError, parse
+from llamabox.options import Action
+
+_logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program with the words after its name (those of the process) and return its code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        command_line = parse(words)
+    except UsageError as error:
+        return _fail(str(error))
+    log.setup(command_line.config.log.verbosity, command_line.config.log.colors)
+    for notice in command_line.warnings:
+        _warn(notice)
+    if command_line.action is not None:
+        sys.stdout.write(_answer(command_line.action, command_line.action_filter))
+        return 0
+    try:
+        return _serve(_with_model(command_line))
+    except (UsageError, ListenError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 1
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"llama-box: {message}\n")
+    return 1
+
+
+def _warn(notice: Notice) -> None:
+    _logger.warning(
+        notice.text,
+        extra=log.fields(
+            flag=notice.flag,
+            nearest_known_flag=notice.nearest,
+            skipped_words=notice.n_skipped if notice.nearest else None,
+        ),
+    )
+
+
+def _answer(action: Action, word: str | None) -> str:
+    """Return what an action prints. All but the help comes from the compute core."""
+    if action is Action.HELP:
+        return help_text(word)
+    from llamabox import devices
+
+    if action is Action.VERSION:
+        return devices.version_text()
+    if action is Action.SYSTEM_INFO:
+        return devices.system_info_text()
+    if action is Action.LIST_DEVICES:
+        return devices.devices_text()
+    return devices.buffer_types_text()
+
+
+def _with_model(command_line: CommandLine) -> ServerConfig:
+    """Return the settings with the model file and its name filled in.
+
+    Raises UsageError for options that this version refuses.
+    """
+    config = command_line.config
+    path = config.model.path
+    if path is None and Path(DEFAULT_MODEL_PATH).is_file():
+        path = DEFAULT_MODEL_PATH
+    for flag, refusal in command_line.refused:
+        if path is None and refusal.needs_model:
+            raise UsageError(
+                f"{flag} needs --model: the built-in demo model is only for a plain text server"
+            )
+        raise UsageError(f"{flag} is not available in this version")
+    if path is None:
+        from llamabox.models import DEMO_MODEL
+
+        path = str(DEMO_MODEL)
+        _logger.info(
+            "no --model given: serving the built-in demo model", extra=log.fields(path=path)
+        )
+    alias = config.model.alias if config.model.alias is not None else Path(path).name
+    return config.replace(model__path=path, model__alias=alias)
+
+
+def _serve(config: ServerConfig) -> int:
+    sockets = open_listeners(config.http)
+    if not config.process.supervise:
+        return _serve_here(config, sockets)
+    from llamabox.supervisor import Supervisor
+
+    return Supervisor(config, sockets).run()
+
+
+def _serve_here(config: ServerConfig, sockets: list[socket.socket]) -> int:
+    from llamabox.worker import run_worker
+
+    try:
+        return run_worker(config, sockets)
+    except Exception:
+        _logger.critical("the server failed", exc_info=True)
+        return 1
+    finally:
+        close_listeners(config.http, sockets)

@@ -1,0 +1,36 @@
+"""What the compute core knows about this machine and about itself, as text for a terminal."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from llamabox import _core
+
+
+def version_text() -> str:
+    """The version of the package and one line for each fact about how the core was built."""
+    build = "".join(f"{key}: {value}\n" for key, value in _core.build_info().items())
+    return f"llama-box: {version('llamabox')}\n{build}"
+
+
+def system_info_text() -> str:
+    """The processor features and settings that the compute backends report."""
+    return _core.system_info().rstrip("\n") + "\n"
+
+
+def devices_text() -> str:
+    """One line for each device that layers can be offloaded to."""
+    return "".join(
+        f"{device.name}: {device.description} ({_mib(device.memory_total_bytes)} MiB,"
+        f" {_mib(device.memory_free_bytes)} MiB free)\n"
+        for device in _core.list_devices()
+    )
+
+
+def buffer_types_text() -> str:
+    """The name of each buffer type on a line."""
+    return "".join(f"{name}\n" for name in _core.list_buffer_types())
+
+
+def _mib(n_bytes: int) -> int:
+    return n_bytes // (1024 * 1024)

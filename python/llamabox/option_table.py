@@ -1,0 +1,178 @@
+"""Every option of the command line, declared once.
+
+The parser, the help text and the tests visit ``OPTIONS``; defaults stand in ``config``.
+"""
+
+from __future__ import annotations
+
+from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
+from llamabox.option_values import (
+    Value,
+    choice,
+    count_or_automatic,
+    integer,
+    name,
+    path,
+    real,
+    seconds,
+)
+from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store, Warn
+
+_MAX_THREADS = 512
+"""ggml's own ceiling for the threads of one pool."""
+
+_CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+
+
+def _general(names: str, help_text: str, effect: Effect) -> Option:
+    return Option(tuple(names.split()), Group.GENERAL, help_text, effect)
+
+
+def _server(names: str, help_text: str, effect: Effect, default: str | None = None) -> Option:
+    return Option(tuple(names.split()), Group.SERVER, help_text, effect, default)
+
+
+def _completion(names: str, help_text: str, effect: Effect, default: str | None = None) -> Option:
+    return Option(tuple(names.split()), Group.COMPLETION, help_text, effect, default)
+
+
+def _threads() -> Value:
+    return count_or_automatic(_MAX_THREADS, None)
+
+
+_GENERAL_OPTIONS = (
+    _general("-h --help --usage", "Print this text and exit; --help=WORD filters it",
+             Run(Action.HELP)),
+    _general("--version", "Print the version and the llama.cpp build and exit",
+             Run(Action.VERSION)),
+    _general("--system-info", "Print what the compute backends use of this machine and exit",
+             Run(Action.SYSTEM_INFO)),
+    _general("--list-devices", "Print the devices layers can be offloaded to and exit",
+             Run(Action.LIST_DEVICES)),
+    _general("--list-buffer-types", "Print the names of the buffer types and exit",
+             Run(Action.LIST_BUFFER_TYPES)),
+    _general("-v --verbose --log-verbose", "Log everything",
+             Assign("log.verbosity", 2**31 - 1)),
+    _general("-lv --verbosity --log-verbosity",
+             "Log messages up to this level: 2 adds requests, 6 adds details",
+             Store("log.verbosity", integer(0))),
+    _general("--log-colors", "Colour the level of each log line",
+             Assign("log.colors", True)),
+)  # fmt: skip
+
+_SERVER_OPTIONS = (
+    _server("--host", "Address to listen on, or a Unix socket if it ends in .sock",
+            Store("http.host", name("HOST", "an address or a path"))),
+    _server("--port", "TCP port to listen on; 0 = any free one, which is logged",
+            Store("http.port", Value("PORT", "a whole number from 0 to 65535",
+                                     integer(0, 65535).parse))),
+    _server("-to --timeout", "Longest read of one body and longest blocked write, in seconds",
+            Store("http.timeout_s", seconds())),
+    _server("--threads-http",
+            f"Slots: sequences decoded at once, up to {MAX_N_SLOTS}; 0 and below = automatic",
+            Store("engine.n_slots", count_or_automatic(MAX_N_SLOTS, DEFAULT_N_SLOTS))),
+    _server("--conn-idle", "Wait for the first byte of a connection, in seconds",
+            Store("http.conn_idle_s", seconds())),
+    _server("--conn-keepalive", "Wait for the next request on a connection, in seconds",
+            Store("http.conn_keepalive_s", seconds())),
+    _server("--write-stall", "Cancel a stream that nobody reads for this many seconds",
+            Store("http.write_stall_s", seconds())),
+    _server("--sse-ping-interval", "Comment in a silent stream every so many seconds; 0 = none",
+            Store("http.sse_ping_interval_s", seconds(off_at_zero=True))),
+    _server("--max-queue", "Requests that may wait for a slot before one is refused",
+            Store("engine.max_queue", integer(1, 65536))),
+    _server("--no-supervise", "Serve in this process instead of a restarted worker",
+            Assign("process.supervise", False)),
+    _server("--metrics", "Answer GET /metrics in the Prometheus text format",
+            Assign("http.metrics", True)),
+    _server("-m --model", "Model file (GGUF)",
+            Store("model.path", path()), f"{DEFAULT_MODEL_PATH}, else the built-in demo model"),
+    _server("-a --alias", "Name of the model in requests and replies",
+            Store("model.alias", name("NAME", "a name")), "file name of the model"),
+    _server("-s --seed", "Seed of sampling; -1 = a new one for each request",
+            Store("sampling.seed", integer(0, 2**32 - 1, special={-1: None, 2**32 - 1: None},
+                                           meaning="-1 for a random seed")), "-1"),
+    _server("-fa --flash-attn", "Compute attention with Flash Attention",
+            Assign("engine.flash_attn", True)),
+    _server("--no-flash-attn", "Compute attention without Flash Attention",
+            Assign("engine.flash_attn", False)),
+    _server("--swa-full", "Keep the whole context for sliding-window layers",
+            Assign("engine.swa_full", True)),
+    _server("-ngl --gpu-layers --n-gpu-layers",
+            "Layers kept on a GPU; 0 = CPU only, -1 = chosen by the engine",
+            Store("model.n_gpu_layers", integer(0, special={-1: None},
+                                                meaning="-1 for automatic")), "-1"),
+    _server("--warmup", "Run the model once before the server is ready",
+            Assign("model.warmup", True)),
+    _server("--no-warmup", "Do not run the model before the first request",
+            Assign("model.warmup", False)),
+    _server("--embeddings --embedding", "Embedding endpoint; not in this version, warns",
+            Warn("the embedding endpoint is not in this version")),
+    _server("--images", "Image endpoints; not in this version", Refuse(needs_model=True)),
+    _server("--rerank --reranking", "Reranking endpoint; not in this version",
+            Refuse(needs_model=True)),
+    _server("--lora", "LoRA adapter; not in this version", Refuse(needs_model=True)),
+    _server("--lora-scaled", "LoRA adapter with a scale; not in this version",
+            Refuse(needs_model=True)),
+    _server("--rpc-server-port", "RPC server; not in this version", Refuse(needs_model=False)),
+)  # fmt: skip
+
+_CONTEXT_OPTIONS = (
+    _completion("-c --ctx-size", "Context that all slots share, in tokens; 0 = from the model",
+                Store("engine.n_ctx", integer(1, special={0: None},
+                                              meaning="0 for the model's own length"))),
+    _completion("-b --batch-size", "Most rows of one decode call, in tokens",
+                Store("engine.n_batch", integer(1))),
+    _completion("-ub --ubatch-size", "Most rows computed at a time, in tokens",
+                Store("engine.n_ubatch", integer(1))),
+    _completion("-np --parallel", f"Slots: sequences decoded at once, up to {MAX_N_SLOTS}",
+                Store("engine.n_slots", integer(1, MAX_N_SLOTS))),
+    _completion("-t --threads", "Compute threads while generating; 0 and below = one per core",
+                Store("engine.n_threads", _threads()), "-1"),
+    _completion("-tb --threads-batch", "Compute threads while a prompt is read",
+                Store("engine.n_threads_batch", _threads()), "same as --threads"),
+    _completion("-nkvo --no-kv-offload", "Keep all KV cells in the memory of the host",
+                Assign("engine.offload_kqv", False)),
+    _completion("-ctk --cache-type-k", "Type of the K cells: " + ", ".join(_CACHE_TYPES),
+                Store("engine.type_k", choice(_CACHE_TYPES))),
+    _completion("-ctv --cache-type-v", "Type of the V cells, as for K; quantised ones need -fa",
+                Store("engine.type_v", choice(_CACHE_TYPES))),
+    _completion("--mmap", "Map the model file into memory", Assign("model.use_mmap", True)),
+    _completion("--no-mmap", "Read the model file into memory", Assign("model.use_mmap", False)),
+    _completion("--mlock", "Keep the model from being swapped out",
+                Assign("model.use_mlock", True)),
+    _completion("--mmproj", "Projector of a vision model; not in this version",
+                Refuse(needs_model=True)),
+    _completion("-md --model-draft", "Draft model; not in this version",
+                Refuse(needs_model=True)),
+    _completion("--control-vector", "Control vector; not in this version",
+                Refuse(needs_model=True)),
+    _completion("--control-vector-scaled", "Control vector with a scale; not in this version",
+                Refuse(needs_model=True)),
+)  # fmt: skip
+
+_SAMPLING_OPTIONS = (
+    _completion("--temp", "Temperature; 0 = always the likeliest token",
+                Store("sampling.temperature", real(minimum=0))),
+    _completion("--top-k", "Sample among this many likeliest tokens; 0 = all",
+                Store("sampling.top_k", integer(0))),
+    _completion("--top-p", "Sample among tokens that hold this probability; 1 = all",
+                Store("sampling.top_p", real(0, 1))),
+    _completion("--min-p", "Least probability relative to the likeliest token; 0 = any",
+                Store("sampling.min_p", real(0, 1))),
+    _completion("--repeat-last-n", "Tokens the penalties look back at; 0 = none, -1 = context",
+                Store("sampling.repeat_last_n", integer(0, special={-1: None},
+                                                        meaning="-1 for the context size"))),
+    _completion("--repeat-penalty", "Divisor for the logits of repeated tokens; 1 = none",
+                Store("sampling.repeat_penalty", real(above=0))),
+    _completion("--presence-penalty", "Taken once from the logit of a repeated token; 0 = none",
+                Store("sampling.presence_penalty", real())),
+    _completion("--frequency-penalty", "Taken for each repetition of a token; 0 = none",
+                Store("sampling.frequency_penalty", real())),
+)  # fmt: skip
+
+OPTIONS: tuple[Option, ...] = (
+    _GENERAL_OPTIONS + _SERVER_OPTIONS + _CONTEXT_OPTIONS + _SAMPLING_OPTIONS
+)
+
+BY_NAME: dict[str, Option] = {spelling: option for option in OPTIONS for spelling in option.names}

@@ -1,0 +1,84 @@
+"""What one command line option is: its names, its help and its effect.
+
+The options themselves are in ``option_table``; the parser and the help printer visit that table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from llamabox.option_values import Value
+
+
+class Group(StrEnum):
+    """The headings of the help text, in its order."""
+
+    GENERAL = "general"
+    SERVER = "server"
+    COMPLETION = "server/completion"
+
+
+class Action(Enum):
+    """What the program does instead of serving."""
+
+    HELP = "help"
+    VERSION = "version"
+    SYSTEM_INFO = "system-info"
+    LIST_DEVICES = "list-devices"
+    LIST_BUFFER_TYPES = "list-buffer-types"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The next word, read by ``value``, goes to the field ``target`` ("group.field")."""
+
+    target: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """The field ``target`` ("group.field") gets ``constant``; the option takes no word."""
+
+    target: str
+    constant: object
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Reading stops and the program does ``action``."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """The start goes on after one warning, since the option has nothing to switch on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The start ends: going on without the option would serve something else than asked."""
+
+    # Whether the option changes how a model is used, and so means nothing without one.
+    needs_model: bool
+
+
+Effect = Store | Assign | Run | Warn | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of the command line."""
+
+    # All spellings, the short one first.
+    names: tuple[str, ...]
+    group: Group
+    # One line: what it does, with its unit.
+    help: str
+    effect: Effect
+    # The default in words where the configuration holds None.
+    default_text: str | None = None

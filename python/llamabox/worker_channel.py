@@ -1,0 +1,36 @@
+"""The one connection between a supervisor and its worker: a socket pair of stream type.
+
+Supervisor to worker: one line of JSON (the settings), then nothing; its end of file means that the
+supervisor is gone. Worker to supervisor: one line, when the model is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from llamabox.config import ProcessConfig
+
+READY_LINE = b"ready\n"
+
+STOP_SIGNAL = signal.SIGUSR1
+"""What the supervisor sends its worker to stop it.
+
+A signal of its own, because terminals and service managers send SIGINT and SIGTERM to the worker
+too: a worker that counted those would see two signals for one and drop its requests.
+"""
+
+EXIT_LOAD_FAILED = 78
+"""The worker has said why the model cannot be served; starting it again would not help."""
+
+EXIT_CRASHED = 70
+"""The worker ended with an exception that nobody expected."""
+
+EXIT_ORPHANED = 71
+"""The supervisor is gone."""
+
+
+def notify_ready(process: ProcessConfig) -> None:
+    """Tell the supervisor, if there is one, that the model is loaded. Call it once."""
+    if process.control_fd is not None:
+        os.write(process.control_fd, READY_LINE)
