@@ -67,9 +67,12 @@ std::int32_t Admission::choose_slot(const PrefixMatch &match,
 }
 
 bool Admission::make_room(const Sequence &sequence, SeqId slot) {
-  const std::int32_t n_running = slots_.n_busy();
-  const std::int32_t n_growth = n_running == 0 ? 0 : kGrowthCells * (n_running + 1);
-  const std::int32_t n_needed = sequence.n_tokens() - cache_.length(slot) + n_growth;
+  std::int32_t n_needed = sequence.n_tokens() - cache_.length(slot);
+  const std::vector<Sequence *> running = slots_.bound();
+  for (const Sequence *other : running) {
+    n_needed += other->n_left() + kGrowthCells; // what it was admitted for and has not taken yet
+  }
+  n_needed += running.empty() ? 0 : kGrowthCells;
   while (cache_.n_used() + n_needed > cache_.traits().n_cells) {
     const SeqId victim = least_recent_retained(slot);
     if (victim < 0) {

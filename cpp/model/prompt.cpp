@@ -3,6 +3,18 @@
 #include <algorithm>
 
 namespace llamabox {
+namespace {
+
+// Negative, hence never a token. The multiplications (splitmix64's) let every bit of hash and row
+// reach the bits that stay.
+std::int64_t media_key(std::uint64_t hash, std::int32_t row) {
+  std::uint64_t x = hash + static_cast<std::uint64_t>(row + 1) * 0x9E3779B97F4A7C15u;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return -2 - static_cast<std::int64_t>((x ^ (x >> 31)) >> 2);
+}
+
+} // namespace
 
 const MediaSpan *Prompt::span_of(std::int32_t index) const {
   for (const MediaSpan &span : media) {
@@ -45,10 +57,7 @@ std::vector<std::int64_t> Prompt::prefix_keys() const {
   std::vector<std::int64_t> keys(tokens.begin(), tokens.end());
   for (const MediaSpan &span : media) {
     for (std::int32_t row = 0; row < span.n_rows; ++row) {
-      // Negative, hence never a token; the multiplier spreads neighbouring rows of one content.
-      const std::uint64_t mixed = span.hash + static_cast<std::uint64_t>(row) * 0x9E3779B97F4A7C15u;
-      keys[static_cast<std::size_t>(span.start + row)] =
-          -2 - static_cast<std::int64_t>(mixed >> 2);
+      keys[static_cast<std::size_t>(span.start + row)] = media_key(span.hash, row);
     }
   }
   return keys;

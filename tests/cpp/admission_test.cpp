@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <list>
 #include <string>
 
 using namespace llamabox;
@@ -21,7 +22,7 @@ struct Setup {
     sequence->prompt = prompt;
     sequence->tokens = prompt->tokens;
     sequence->keys = prompt->prefix_keys();
-    sequence->request = request ? request : &other;
+    sequence->request = request ? request : &requests.emplace_back();
     sequence->order = ++n_arrived;
     queue.insert(std::move(sequence));
   }
@@ -44,7 +45,7 @@ struct Setup {
   WaitQueue queue;
   PrefixCache cache;
   Admission admission;
-  LiveRequest other;
+  std::list<LiveRequest> requests; // one of its own for each that shares none
   std::uint64_t n_arrived = 0;
 };
 
@@ -60,7 +61,7 @@ TEST_CASE("what does not fit waits, and those behind it too") {
   setup.prefill(*admitted[0]);
   CHECK(setup.admission.admit().empty());
   setup.slots.release(admitted[0]->slot);
-  CHECK(setup.admission.admit().size() == 1); // the retained prefix of the first is evicted
+  CHECK(setup.admission.admit().size() == 2); // the retained prefix of the first is evicted
 }
 
 TEST_CASE("alone, a sequence may fill the whole memory") {

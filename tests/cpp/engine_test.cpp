@@ -34,7 +34,7 @@ std::map<RequestId, Outcome> collect(Engine &engine, std::size_t n_done) {
 } // namespace
 
 TEST_CASE("requests from several threads all end, with the right texts") {
-  Engine engine(load_fake_models({}), {});
+  Engine engine(load_fake_models({.n_cells = 4096}), {});
   engine.start();
   std::vector<std::thread> clients;
   Mutex mutex;

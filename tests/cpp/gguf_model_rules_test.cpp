@@ -82,7 +82,7 @@ TEST_CASE("head counts may be one number per layer") {
 }
 
 TEST_CASE("layers without attention are allowed where the architecture has them") {
-  GgufBuilder b = tiny_model_of("jamba");
+  GgufBuilder b = tiny_model_of("jamba").set_u32("jamba.ssm.inner_size", 64);
   b.set_words("jamba.attention.head_count_kv", GgufValueType::kUint32, {0, 1});
   CHECK(refusal_of(b) == "accepted");
   CHECK(refusal_of(tiny_model_of("mamba")
@@ -91,7 +91,19 @@ TEST_CASE("layers without attention are allowed where the architecture has them"
 }
 
 TEST_CASE("head sizes and rotary dimensions must fit each other") {
-  CHECK_REFUSED(tiny_model().set_u32("llama.rope.dimension_count", 32), "from 0 to 16");
+  CHECK_REFUSED(tiny_model().set_u32("llama.rope.dimension_count", 32), "from 2 to 16");
+  for (const std::uint32_t bad : {0U, 1U, 5U}) {
+    CHECK_REFUSED(tiny_model_of("gemma3").set_u32("gemma3.rope.dimension_count", bad),
+                  "rope.dimension_count' is " + std::to_string(bad));
+    CHECK_REFUSED(tiny_model_of("gemma3").set_u32("gemma3.rope.dimension_count_swa", bad),
+                  "rope.dimension_count_swa' is " + std::to_string(bad));
+  }
+  CHECK_REFUSED(tiny_model_of("gemma3").set_u32("gemma3.rope.dimension_count_swa", 18),
+                "from 1 to 16");
+  CHECK_REFUSED(tiny_model_of("gemma3").set_u32("gemma3.attention.key_length_swa", 8),
+                "rope.dimension_count_swa' is 16, it must be from 1 to 8");
+  CHECK_REFUSED(tiny_model_of("gemma3").set_u32("gemma3.attention.value_length_swa", 0),
+                "value_length_swa' is 0");
   CHECK_REFUSED(tiny_model().set_u32("llama.rope.dimension_count", 8), "one even size");
   CHECK_REFUSED(tiny_model().set_u32("llama.attention.key_length", 32), "one even size");
   CHECK_REFUSED(tiny_model().set_u32("llama.attention.key_length", 0), "key_length' is 0");
@@ -99,7 +111,7 @@ TEST_CASE("head sizes and rotary dimensions must fit each other") {
   CHECK_REFUSED(tiny_model()
                     .set_u32("llama.attention.key_length", 15)
                     .set_u32("llama.attention.value_length", 15)
-                    .set_u32("llama.rope.dimension_count", 15),
+                    .erase("llama.rope.dimension_count"),
                 "one even size");
   // Other architectures rotate a part of each head.
   CHECK(refusal_of(tiny_model_of("stablelm").set_u32("stablelm.rope.dimension_count", 4)) ==
@@ -129,6 +141,8 @@ TEST_CASE("the state of grouped recurrent layers must divide evenly") {
   CHECK(refusal_of(b) == "accepted");
   CHECK_REFUSED(GgufBuilder(b).set_u32("mamba2.ssm.group_count", 0), "group_count' is 0");
   CHECK_REFUSED(GgufBuilder(b).set_u32("mamba2.ssm.time_step_rank", 3), "does not divide");
+  CHECK_REFUSED(tiny_model_of("jamba").set_u32("jamba.ssm.inner_size", 32),
+                "must be twice the embedding length");
 }
 
 TEST_CASE("names of kinds must be known") {

@@ -88,7 +88,8 @@ private:
       } else if (done.finish == FinishReason::kCancelled) {
         CHECK(one.cancelled);
       } else {
-        CHECK((done.error == ErrorCode::kInternal || done.error == ErrorCode::kContextExceeded));
+        CHECK((done.error == ErrorCode::kInternal || done.error == ErrorCode::kContextExceeded ||
+               done.error == ErrorCode::kQueueFull));
       }
     }
     CHECK(rig_.registry().n_live() == 0);
@@ -96,11 +97,15 @@ private:
     CHECK(rig_.scheduler().stats().n_kv_used == rig_.kv().n_used());
   }
 
-  std::string undisturbed(const Expected &one) {
+  const std::string &undisturbed(const Expected &one) {
     const auto n_prompt = static_cast<std::int32_t>(one.prompt.size());
     const std::int32_t n_room = model_.n_ctx - n_prompt;
-    return alone(one.prompt, one.max_tokens < 0 ? n_room : std::min(one.max_tokens, n_room),
-                 model_);
+    const std::int32_t n = one.max_tokens < 0 ? n_room : std::min(one.max_tokens, n_room);
+    std::string &text = undisturbed_[{one.prompt, n}];
+    if (text.empty()) {
+      text = alone(one.prompt, n, model_);
+    }
+    return text;
   }
 
   std::minstd_rand random_;
@@ -108,12 +113,13 @@ private:
   Rig rig_;
   int n_failures_left_;
   std::map<RequestId, Expected> expected_;
+  std::map<std::pair<std::string, std::int32_t>, std::string> undisturbed_;
 };
 
 } // namespace
 
 TEST_CASE("a storm of requests leaves every invariant whole and every text undisturbed") {
-  for (std::uint32_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint32_t seed = 1; seed <= 60; ++seed) {
     CAPTURE(seed);
     Storm(seed).run();
   }

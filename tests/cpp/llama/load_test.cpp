@@ -1,38 +1,9 @@
+#include "temp_model.h"
 #include "tiny_model.h"
-
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 using namespace llamabox;
 
 namespace {
-
-// A file that is gone when the test ends.
-class TempFile {
-public:
-  explicit TempFile(const std::string &bytes) {
-    char name[] = "/tmp/llamabox_load_test_XXXXXX";
-    const int fd = mkstemp(name);
-    REQUIRE(fd >= 0);
-    path_ = name;
-    std::ofstream(path_, std::ios::binary) << bytes;
-    std::fclose(fdopen(fd, "r"));
-  }
-  ~TempFile() { std::remove(path_.c_str()); }
-  TempFile(const TempFile &) = delete;
-  TempFile &operator=(const TempFile &) = delete;
-  const std::string &path() const { return path_; }
-
-private:
-  std::string path_;
-};
-
-std::string bytes_of(const std::string &path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
 
 Error refusal(const LlamaParams &params) {
   const std::optional<Error> error = error_of([&] { load_models(params); });

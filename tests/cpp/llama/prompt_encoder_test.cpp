@@ -1,3 +1,4 @@
+#include "temp_model.h"
 #include "tiny_model.h"
 
 #include <thread>
@@ -12,6 +13,15 @@ Error refusal(const Models &models, const PromptInput &input) {
   CHECK(error->code() == ErrorCode::kInvalidArgument);
   return *error;
 }
+
+std::unique_ptr<Models> load_bytes(const std::string &gguf) {
+  const TempFile file(gguf);
+  LlamaParams params = small_params("demo");
+  params.model.model_path = file.path();
+  return load_models(params);
+}
+
+const ChatPrompt kHello = {{{"user", "Hello!"}}, true};
 
 } // namespace
 
@@ -81,4 +91,55 @@ TEST_CASE("chat prompts of one encoder are rendered by several threads alike") {
   for (const std::string &text : texts) {
     CHECK(text == last);
   }
+}
+
+TEST_CASE("a begin token is added where the model wants one, and never twice") {
+  std::string gguf = bytes_of(model_path("demo"));
+  set_add_bos(gguf);
+  set_template(gguf, "{{ bos_token }}{{ messages[0].content }}");
+  const auto models = load_bytes(gguf);
+  const std::vector<Token> hello = models->vocab->tokenize("Hello!", {});
+  const std::vector<Token> begun = models->vocab->tokenize("Hello!", {.add_special = true});
+  REQUIRE(begun.size() == hello.size() + 1);
+  CHECK(models->encoder->encode(kHello).prompt.tokens == begun);
+  CHECK(models->encoder->encode(TextPrompt{"Hello!"}).prompt.tokens == begun);
+  CHECK(models->encoder->encode(TokenPrompt{hello}).prompt.tokens == hello);
+
+  // A model that wants none, with a template that writes one: the template has its way.
+  std::string other = bytes_of(model_path("demo"));
+  set_template(other, "{{ bos_token }}{{ messages[0].content }}");
+  const auto without = load_bytes(other);
+  CHECK(without->encoder->encode(kHello).prompt.tokens == begun);
+  CHECK(without->encoder->encode(TextPrompt{"Hello!"}).prompt.tokens == hello);
+}
+
+TEST_CASE("a model without a template is given ChatML, and says so") {
+  std::string gguf = bytes_of(model_path("demo"));
+  drop_template(gguf);
+  const auto models = load_bytes(gguf);
+  CHECK_FALSE(models->info.has_chat_template);
+  CHECK(models->encoder->encode(kHello).text ==
+        "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n");
+}
+
+TEST_CASE("what the template refuses is the messages' fault") {
+  std::string gguf = bytes_of(model_path("demo"));
+  set_template(gguf, "{% if messages|length > 1 %}{{ raise_exception('one message only') }}"
+                     "{% endif %}{{ messages[0].content }}");
+  const auto models = load_bytes(gguf);
+  CHECK(models->encoder->encode(kHello).text == "Hello!");
+  const Error error = refusal(*models, ChatPrompt{{{"user", "a"}, {"user", "b"}}, true});
+  CHECK(error.param() == "messages");
+  INFO(error.what());
+  CHECK(contains(error.what(), "one message only"));
+  CHECK_FALSE(contains(error.what(), "\n"));
+}
+
+TEST_CASE("a template that is none stops the load") {
+  std::string gguf = bytes_of(model_path("demo"));
+  set_template(gguf, "{% if %}");
+  const std::optional<Error> error = error_of([&] { load_bytes(gguf); });
+  REQUIRE(error.has_value());
+  CHECK(error->code() == ErrorCode::kLoadFailed);
+  CHECK(contains(error->what(), "chat template"));
 }

@@ -136,8 +136,7 @@ TEST_CASE("temperature sharpens and flattens, and comes last") {
   CHECK(counts(draw(*models, params, logits, 4000)).at(101) ==
         doctest::Approx(4000 / 17).epsilon(0.3));
   params.temperature = 100.0F;
-  CHECK(counts(draw(*models, params, logits, 4000)).at(101) ==
-        doctest::Approx(2000).epsilon(0.1));
+  CHECK(counts(draw(*models, params, logits, 4000)).at(101) == doctest::Approx(2000).epsilon(0.1));
   params.top_p = 0.7F; // cuts by the untempered 0.8
   CHECK(counts(draw(*models, params, logits)).size() == 1);
 }

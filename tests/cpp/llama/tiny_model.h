@@ -69,8 +69,7 @@ inline std::vector<float> copy_logits(Runner &runner, std::int32_t row) {
 }
 
 // Logits after the last token; the rows go in one decode call. REQUIRES: they fit.
-inline std::vector<float> run(Models &models, SeqId seq, Pos begin,
-                              std::span<const Token> tokens) {
+inline std::vector<float> run(Models &models, SeqId seq, Pos begin, std::span<const Token> tokens) {
   const Batch batch = rows(seq, begin, tokens);
   REQUIRE(models.runner->decode(batch) == DecodeStatus::kOk);
   return copy_logits(*models.runner, static_cast<std::int32_t>(batch.size()) - 1);

@@ -1,0 +1,299 @@
+"""The server on real loopback sockets, on asyncio's loop and on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from llamabox.http import server as server_module
+from llamabox.http.exchange import Exchange
+from llamabox.http.limits import Limits
+from llamabox.http.message import Request, Response
+from llamabox.http.server import HttpServer, bind
+
+LOG = logging.getLogger("llamabox.http.test")
+GET = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+LAST = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+Run = Callable[[Awaitable[None]], None]
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    def runner(main: Any) -> None:
+        with asyncio.Runner(loop_factory=request.param) as loop:
+            loop.run(asyncio.wait_for(main, 30))
+
+    return runner
+
+
+async def echo(request: Request, exchange: Exchange) -> Response:
+    return Response(200, f"{request.client.split(':')[0]} {len(request.body)}".encode())
+
+
+@asynccontextmanager
+async def serving(
+    handler: Any = echo, limits: Limits | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[HttpServer, Any]]:
+    sockets = bind(host, 0)
+    server = HttpServer(handler, limits or Limits(), LOG)
+    await server.start(sockets)
+    try:
+        yield server, sockets[0].getsockname()
+    finally:
+        await server.shutdown(0)
+        assert server.connections == 0
+
+
+async def ask(address: Any, data: bytes = LAST) -> bytes:
+    if isinstance(address, str):
+        reader, writer = await asyncio.open_unix_connection(address)
+    else:
+        reader, writer = await asyncio.open_connection(address[0], address[1])
+    writer.write(data)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def test_ipv4_and_port_zero(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (_, address):
+            assert address[1] != 0
+            assert (await ask(address)).endswith(b"127.0.0.1 0")
+
+    run(main())
+
+
+def test_a_large_body_and_a_large_answer(run: Run) -> None:
+    async def double(request: Request, exchange: Exchange) -> Response:
+        return Response(200, request.body * 2)
+
+    async def main() -> None:
+        async with serving(double) as (_, address):
+            body = os.urandom(3_000_000)
+            head = LAST.replace(b"GET", b"POST")[:-2] + b"Content-Length: %d\r\n\r\n" % len(body)
+            assert (await ask(address, head + body)).endswith(body * 2)
+
+    run(main())
+
+
+def test_a_client_that_vanishes_is_noticed(run: Run) -> None:
+    async def main() -> None:
+        gone = asyncio.Event()
+
+        async def waits(request: Request, exchange: Exchange) -> None:
+            exchange.on_close(gone.set)
+            exchange.start_stream(200, ())
+            exchange.write(b"x")
+            await gone.wait()
+
+        async with serving(waits) as (server, address):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(GET)
+            await reader.readuntil(b"x\r\n")
+            assert server.connections == 1
+            writer.close()
+            await gone.wait()
+            await writer.wait_closed()
+
+    run(main())
+
+
+def test_a_reset_is_noticed_while_the_handler_only_thinks(run: Run) -> None:
+    async def main() -> None:
+        started, gone = asyncio.Event(), asyncio.Event()
+
+        async def thinks(request: Request, exchange: Exchange) -> None:
+            exchange.on_close(gone.set)
+            started.set()
+            await gone.wait()
+
+        async with serving(thinks) as (_, address):
+            client = socket.create_connection(address)
+            client.sendall(GET)
+            await started.wait()
+            # Lingering for no time at all makes close() send a reset.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            await gone.wait()
+
+    run(main())
+
+
+def test_a_half_closed_client_gets_its_answer(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (_, address):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(GET + GET)
+            writer.write_eof()
+            assert (await reader.read()).count(b"HTTP/1.1 200 ") == 2
+            writer.close()
+
+    run(main())
+
+
+def test_a_refusal_can_be_read_by_a_client_that_goes_on_sending(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (_, address):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n")
+            writer.write(b"x" * 4_000_000)
+            assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+            writer.close()
+
+    run(main())
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_ipv6(run: Run) -> None:
+    async def main() -> None:
+        async with serving(host="::1") as (_, address):
+            assert (await ask(address)).startswith(b"HTTP/1.1 200 ")
+        async with serving(host="::") as (_, address):
+            assert (await ask(("::1", address[1]))).startswith(b"HTTP/1.1 200 ")
+            assert (await ask(("127.0.0.1", address[1]))).startswith(b"HTTP/1.1 200 ")
+
+    run(main())
+
+
+def test_unix_socket(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        path = str(tmp_path / "a.sock")
+        async with serving(host=path) as (_, address):
+            assert address == path
+            assert (await ask(path)).endswith(b"unix 0")
+            with pytest.raises(OSError, match="another process listens there"):
+                bind(path, 0)
+        # The server is gone and its file is stale.
+        async with serving(host=path):
+            assert (await ask(path)).endswith(b"unix 0")
+
+    run(main())
+
+
+def test_shutdown_lets_live_requests_finish(run: Run) -> None:
+    async def main() -> None:
+        started, release = asyncio.Event(), asyncio.Event()
+
+        async def slow(request: Request, exchange: Exchange) -> Response:
+            started.set()
+            await release.wait()
+            return Response(200, b"done")
+
+        async with serving(slow) as (server, address):
+            idle_reader, idle_writer = await asyncio.open_connection(*address)
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(GET)
+            await started.wait()
+            ending = asyncio.create_task(server.shutdown(20))
+            assert await idle_reader.read() == b""
+            assert not ending.done()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*address)
+            release.set()
+            answer = await reader.read()
+            assert answer.endswith(b"done") and b"Connection: close" in answer
+            await ending
+            for each in (writer, idle_writer):
+                each.close()
+
+    run(main())
+
+
+def test_a_second_shutdown_overtakes_the_first(run: Run) -> None:
+    async def main() -> None:
+        started = asyncio.Event()
+        cancelled = []
+
+        async def endless(request: Request, exchange: Exchange) -> None:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(1)
+                raise
+
+        async with serving(endless) as (server, address):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(GET)
+            await started.wait()
+            first = asyncio.create_task(server.shutdown(1000))
+            await asyncio.sleep(0)
+            await server.shutdown(0)
+            await first
+            assert cancelled == [1]
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await reader.readexactly(1)
+            writer.close()
+
+    run(main())
+
+
+def test_connections_beyond_the_cap_wait_in_the_backlog(run: Run) -> None:
+    async def main() -> None:
+        async with serving(limits=replace(Limits(), max_connections=2)) as (server, address):
+            kept = [await asyncio.open_connection(*address) for _ in range(2)]
+            for reader, writer in kept:
+                writer.write(GET)
+                await reader.readuntil(b" 0")
+            third = asyncio.create_task(ask(address))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert server.connections == 2 and not third.done()
+            kept[0][1].close()
+            assert (await third).startswith(b"HTTP/1.1 200 ")
+            kept[1][1].close()
+
+    run(main())
+
+
+def test_accepting_pauses_when_descriptors_run_out(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Listener:
+        """A listening socket whose first accepts fail as when the process is out of files."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            self.sock = sock
+            self.failures = 2
+
+        def accept(self) -> tuple[socket.socket, Any]:
+            if self.failures:
+                self.failures -= 1
+                raise OSError(errno.EMFILE, "too many open files")
+            return self.sock.accept()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.sock, name)
+
+    async def main() -> None:
+        (sock,) = bind("127.0.0.1", 0)
+        listener = Listener(sock)
+        server = HttpServer(echo, replace(Limits(), accept_pause_s=0.001), LOG)
+        await server.start([listener])  # type: ignore[list-item]
+        assert (await ask(sock.getsockname())).startswith(b"HTTP/1.1 200 ")
+        assert listener.failures == 0
+        await server.shutdown(0)
+
+    run(main())
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [record.getMessage() for record in warnings] == ["accepting pauses"]
+
+
+def test_bind_is_offered_where_the_server_is() -> None:
+    assert server_module.bind is bind
