@@ -113,9 +113,23 @@ TEST_CASE("head sizes and rotary dimensions must fit each other") {
                     .set_u32("llama.attention.value_length", 15)
                     .erase("llama.rope.dimension_count"),
                 "one even size");
+  CHECK_REFUSED(tiny_model_of("granite_swa").set_u32("granite_swa.rope.dimension_count", 8),
+                "one even size");
   // Other architectures rotate a part of each head.
   CHECK(refusal_of(tiny_model_of("stablelm").set_u32("stablelm.rope.dimension_count", 4)) ==
         "accepted");
+}
+
+TEST_CASE("a sliding window must be used by a layer") {
+  const std::string pattern = "gemma3.attention.sliding_window_pattern";
+  GgufBuilder b = tiny_model_of("gemma3").set_u32(pattern, 1);
+  CHECK(refusal_of(b) == "accepted");
+  b.set_u32("gemma3.attention.sliding_window", 8);
+  CHECK_REFUSED(b, "gives no layer the sliding window");
+  CHECK(refusal_of(b.set_u32(pattern, 2)) == "accepted");
+  CHECK(refusal_of(b.set_words(pattern, GgufValueType::kUint32, {0, 1})) == "accepted");
+  CHECK_REFUSED(b.set_words(pattern, GgufValueType::kUint32, {0, 0}), "gives no layer");
+  CHECK_REFUSED(b.set_words(pattern, GgufValueType::kUint32, {}), "gives no layer");
 }
 
 TEST_CASE("expert counts must be consistent") {

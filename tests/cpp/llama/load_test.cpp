@@ -6,11 +6,10 @@ using namespace llamabox;
 namespace {
 
 Error refusal(const LlamaParams &params) {
-  const std::optional<Error> error = error_of([&] { load_models(params); });
-  REQUIRE(error.has_value());
-  CHECK(error->code() == ErrorCode::kLoadFailed);
-  CHECK_FALSE(contains(error->what(), "\n"));
-  return *error;
+  Error error = error_of([&] { load_models(params); });
+  CHECK(error.code() == ErrorCode::kLoadFailed);
+  CHECK_FALSE(contains(error.what(), "\n"));
+  return error;
 }
 
 Error refusal_of_file(const std::string &path) {

@@ -101,7 +101,7 @@ TEST_CASE("top_k keeps the k best and their shares") {
   params.top_k = 2;
   const auto drawn = counts(draw(*models, params, logits, 4000));
   CHECK(drawn.size() == 2);
-  CHECK(drawn.at(101) == doctest::Approx(4000 * 4 / 7).epsilon(0.1));
+  CHECK(drawn.at(101) == doctest::Approx(2286).epsilon(0.1));
   CHECK(drawn.count(103) == 1);
   params.top_k = 1;
   CHECK(counts(draw(*models, params, logits)).size() == 1);
@@ -133,8 +133,7 @@ TEST_CASE("temperature sharpens and flattens, and comes last") {
   const std::vector<float> logits = distribution(*models, {0.8F, 0.2F});
   SamplingParams params = plain();
   params.temperature = 0.5F; // shares of 16 to 1
-  CHECK(counts(draw(*models, params, logits, 4000)).at(101) ==
-        doctest::Approx(4000 / 17).epsilon(0.3));
+  CHECK(counts(draw(*models, params, logits, 4000)).at(101) == doctest::Approx(235).epsilon(0.3));
   params.temperature = 100.0F;
   CHECK(counts(draw(*models, params, logits, 4000)).at(101) == doctest::Approx(2000).epsilon(0.1));
   params.top_p = 0.7F; // cuts by the untempered 0.8
@@ -208,11 +207,10 @@ TEST_CASE("values that cannot be honoured are refused by name") {
   const auto refused = [&](auto change) -> std::string {
     SamplingParams params;
     change(params);
-    const auto error = error_of([&] { models->samplers->make(params, {}); });
-    REQUIRE(error.has_value());
-    CHECK(error->code() == ErrorCode::kInvalidArgument);
-    CHECK(contains(error->what(), error->param()));
-    return error->param();
+    const Error error = error_of([&] { models->samplers->make(params, {}); });
+    CHECK(error.code() == ErrorCode::kInvalidArgument);
+    CHECK(contains(error.what(), error.param()));
+    return error.param();
   };
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float inf = std::numeric_limits<float>::infinity();

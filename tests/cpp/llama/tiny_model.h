@@ -1,4 +1,5 @@
-// What the adapters' tests share: where the tiny models are, small parameters, and batches.
+// What the adapters' tests share: where the tiny models are, small parameters, batches of rows, and
+// what counts as the same logits.
 // Thread rule: test code, one thread. Covered by its users.
 #pragma once
 
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +43,7 @@ inline std::unique_ptr<Models> load(const std::string &name) {
 // Tokens that differ from each other for a while; every tiny vocabulary has 1,000 ordinary ones.
 inline std::vector<Token> some_tokens(std::int32_t n, std::int32_t start = 0) {
   std::vector<Token> tokens;
+  tokens.reserve(static_cast<std::size_t>(n));
   for (std::int32_t i = 0; i < n; ++i) {
     tokens.push_back(40 + (start + i * 37) % 900);
   }
@@ -96,14 +97,14 @@ inline void check_same(std::span<const float> a, std::span<const float> b) {
   CHECK(largest_difference(a, b) < 0.01F * (*most - *least));
 }
 
-// The error a call ends with, if it does.
-template <class Call> std::optional<Error> error_of(Call call) {
+// The error a call ends with; its code is kNone when the call ends well.
+template <class Call> Error error_of(Call call) {
   try {
     call();
   } catch (const Error &error) {
     return error;
   }
-  return std::nullopt;
+  return {ErrorCode::kNone, "no error"};
 }
 
 inline bool contains(const std::string &text, const std::string &part) {
