@@ -1,0 +1,22 @@
+// The fake model of the C++ tests, for the tests of the boundary and of the shell.
+#include "bindings/register.h"
+#include "bindings/value_class.h"
+#include "fake_models.h"
+
+namespace py = pybind11;
+
+namespace llamabox {
+
+void register_fakes(py::module_ &m) {
+  using F = FakeModelParams;
+  bind_value<F>(m, "FakeModelParams", "A model whose every output is known by hand.",
+                Field{"n_ctx", &F::n_ctx}, Field{"n_cells", &F::n_cells},
+                Field{"n_batch", &F::n_batch}, Field{"n_slots", &F::n_slots},
+                Field{"end_one_in", &F::end_one_in}, Field{"step_us", &F::step_us},
+                Field{"fixed_text", &F::fixed_text});
+  m.def(
+      "load_models", [](const FakeModelParams &params) { return load_fake_models(params); },
+      py::arg("params"));
+}
+
+} // namespace llamabox

@@ -1,0 +1,81 @@
+// The values a request and an engine are built from.
+#include "bindings/register.h"
+#include "bindings/value_class.h"
+#include "engine/params.h"
+#include "engine/request.h"
+
+namespace py = pybind11;
+
+namespace llamabox {
+namespace {
+
+void register_prompts(py::module_ &m) {
+  bind_value<ChatMessage>(m, "ChatMessage", "One message of a conversation; content is plain text.",
+                          Required{"role", &ChatMessage::role},
+                          Required{"content", &ChatMessage::content});
+  bind_value<ChatPrompt>(m, "ChatPrompt", "A conversation, rendered by the model's template.",
+                         Required{"messages", &ChatPrompt::messages},
+                         Field{"add_generation_prompt", &ChatPrompt::add_generation_prompt});
+  bind_value<TextPrompt>(m, "TextPrompt", "Text to be tokenized as it is.",
+                         Required{"text", &TextPrompt::text});
+  bind_value<TokenPrompt>(m, "TokenPrompt", "Token ids, taken as they are.",
+                          Required{"tokens", &TokenPrompt::tokens});
+}
+
+void register_sampling(py::module_ &m) {
+  using S = SamplingParams;
+  bind_value<S>(m, "SamplingParams", "How the next token is chosen; see each default.",
+                Field{"seed", &S::seed}, Field{"temperature", &S::temperature},
+                Field{"top_k", &S::top_k}, Field{"top_p", &S::top_p}, Field{"min_p", &S::min_p},
+                Field{"repeat_last_n", &S::repeat_last_n},
+                Field{"repeat_penalty", &S::repeat_penalty},
+                Field{"frequency_penalty", &S::frequency_penalty},
+                Field{"presence_penalty", &S::presence_penalty});
+}
+
+void register_side_calls(py::module_ &m) {
+  py::enum_<SideKind>(m, "SideKind", "What a SideRequest asks for.", py::module_local())
+      .value("EMBED", SideKind::kEmbed)
+      .value("RERANK", SideKind::kRerank)
+      .value("SET_LORA", SideKind::kSetLora)
+      .value("SLOT_SAVE", SideKind::kSlotSave)
+      .value("SLOT_RESTORE", SideKind::kSlotRestore)
+      .value("SLOT_ERASE", SideKind::kSlotErase);
+  bind_value<LoraScale>(m, "LoraScale", "The weight of one loaded adapter.",
+                        Required{"id", &LoraScale::id}, Required{"scale", &LoraScale::scale});
+  bind_value<SideCall>(m, "SideCall", "A call that runs between steps.",
+                       Required{"kind", &SideCall::kind}, Field{"loras", &SideCall::loras},
+                       Field{"slot", &SideCall::slot}, Field{"file", &SideCall::file});
+}
+
+void register_requests(py::module_ &m) {
+  using G = GenerateRequest;
+  bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
+                Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
+                Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop});
+  bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
+                            Required{"prompt", &RenderRequest::prompt});
+  bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",
+                          Required{"call", &SideRequest::call},
+                          Field{"inputs", &SideRequest::inputs});
+  bind_value<Request>(m, "Request", "What submit() takes; a higher priority is admitted first.",
+                      Required{"body", &Request::body}, Field{"class_key", &Request::class_key},
+                      Field{"priority", &Request::priority},
+                      Field{"deadline_ns", &Request::deadline_ns});
+}
+
+} // namespace
+
+void register_values(py::module_ &m) {
+  register_prompts(m);
+  register_sampling(m);
+  register_side_calls(m);
+  register_requests(m);
+  using E = EngineParams;
+  bind_value<E>(m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
+                Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
+                Field{"n_prompt_workers", &E::n_prompt_workers},
+                Field{"itl_target_ms", &E::itl_target_ms});
+}
+
+} // namespace llamabox

@@ -1,0 +1,100 @@
+#include "llama/device.h"
+
+#include "llama/upstream_log.h"
+
+#include "build-info.h"
+#include "ggml-backend.h"
+#include "ggml.h"
+#include "llama.h"
+
+#include <mutex>
+#include <set>
+
+#if defined(GGML_BACKEND_DL)
+#include <dlfcn.h>
+#endif
+
+namespace llamabox {
+namespace {
+
+#if defined(GGML_BACKEND_DL)
+// The folder of the library that holds this code: loadable backends lie beside it.
+std::string own_folder() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void *>(&own_folder), &info) == 0 || info.dli_fname == nullptr) {
+    return {};
+  }
+  const std::string path = info.dli_fname;
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+void load_backends() {
+  const std::string folder = own_folder();
+  ggml_backend_load_all_from_path(folder.empty() ? nullptr : folder.c_str());
+}
+#else
+void load_backends() {}
+#endif
+
+} // namespace
+
+void init_backends() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    install_log_callback();
+    load_backends();
+    llama_backend_init();
+  });
+}
+
+std::vector<Device> list_devices() {
+  init_backends();
+  std::vector<Device> devices;
+  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+    std::size_t free_bytes = 0;
+    std::size_t total_bytes = 0;
+    ggml_backend_dev_memory(dev, &free_bytes, &total_bytes);
+    const auto type = ggml_backend_dev_type(dev);
+    Device device;
+    device.name = ggml_backend_dev_name(dev);
+    device.description = ggml_backend_dev_description(dev);
+    device.memory_total_bytes = total_bytes;
+    device.memory_free_bytes = free_bytes;
+    device.is_gpu = type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
+    devices.push_back(std::move(device));
+  }
+  return devices;
+}
+
+std::vector<std::string> list_buffer_types() {
+  init_backends();
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  const auto add = [&](ggml_backend_buffer_type_t type) {
+    if (type != nullptr && seen.insert(ggml_backend_buft_name(type)).second) {
+      names.emplace_back(ggml_backend_buft_name(type));
+    }
+  };
+  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+    add(ggml_backend_dev_buffer_type(dev));
+    add(ggml_backend_dev_host_buffer_type(dev));
+  }
+  return names;
+}
+
+std::string system_info() {
+  init_backends();
+  // Upstream rebuilds one static string, so calls must not overlap.
+  static std::mutex mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  return llama_print_system_info();
+}
+
+BuildInfo build_info() {
+  return {"b" + std::to_string(llama_build_number()), ggml_version(), llama_compiler()};
+}
+
+} // namespace llamabox

@@ -1,0 +1,128 @@
+#include "llama/kv_memory.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <string>
+
+namespace llamabox {
+namespace {
+
+bool can_cut(const llama_model *model) {
+  if (llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) {
+    return false;
+  }
+  // Its caches of compressed positions cannot be cut at any length.
+  char architecture[32] = {};
+  llama_model_meta_val_str(model, "general.architecture", architecture, sizeof(architecture));
+  return std::strcmp(architecture, "deepseek4") != 0;
+}
+
+KvKind kind_of(const llama_model *model, bool unified) {
+  if (llama_model_is_recurrent(model)) {
+    return KvKind::kRecurrent;
+  }
+  if (llama_model_is_hybrid(model)) {
+    return KvKind::kHybrid;
+  }
+  if (llama_model_n_swa(model) > 0) {
+    return KvKind::kSlidingWindow;
+  }
+  return unified ? KvKind::kUnified : KvKind::kSplit;
+}
+
+// Upstream does not tell the size of the second pool; this is its rule: the windows of all
+// sequences that share a pool and one ubatch, in steps of 256 cells.
+std::int32_t window_cells(const LoadedContext &context, std::int32_t n_window) {
+  const auto n_seq = static_cast<std::int64_t>(llama_n_ctx_seq(context.get()));
+  if (context.params().swa_full) {
+    return static_cast<std::int32_t>(n_seq);
+  }
+  const std::int64_t n_windows = context.params().kv_unified ? context.params().n_slots : 1;
+  const auto n_ubatch = static_cast<std::int64_t>(llama_n_ubatch(context.get()));
+  const std::int64_t n = std::min(n_seq, n_window * n_windows + n_ubatch);
+  return static_cast<std::int32_t>((n + 255) / 256 * 256);
+}
+
+} // namespace
+
+LlamaKvMemory::LlamaKvMemory(const LoadedContext &context)
+    : memory_(llama_get_memory(context.get())), n_slots_(context.params().n_slots),
+      can_cut_(can_cut(llama_get_model(context.get()))) {
+  const llama_model *model = llama_get_model(context.get());
+  const bool unified = context.params().kv_unified;
+  traits_.kind = kind_of(model, unified);
+  traits_.n_cells = static_cast<std::int32_t>(llama_n_ctx(context.get()));
+  if (traits_.kind == KvKind::kRecurrent) {
+    // A state is of one size whatever the length, and there is one for each slot: tokens of
+    // different sequences compete for nothing.
+    const std::int64_t n = std::int64_t{traits_.n_cells} * n_slots_;
+    traits_.n_cells = static_cast<std::int32_t>(
+        std::min<std::int64_t>(n, std::numeric_limits<std::int32_t>::max()));
+  }
+  if (traits_.kind == KvKind::kSlidingWindow) {
+    traits_.n_window = llama_model_n_swa(model);
+    traits_.n_window_cells = window_cells(context, traits_.n_window);
+  }
+  traits_.can_share =
+      unified && (traits_.kind == KvKind::kUnified || traits_.kind == KvKind::kSlidingWindow);
+}
+
+void LlamaKvMemory::check(SeqId seq) const {
+  if (seq < 0 || seq >= n_slots_) {
+    throw Error(ErrorCode::kInternal, "sequence " + std::to_string(seq) + " does not exist");
+  }
+}
+
+Pos LlamaKvMemory::length(SeqId seq) const {
+  check(seq);
+  return llama_memory_seq_pos_max(memory_, seq) + 1;
+}
+
+Pos LlamaKvMemory::usable_prefix(SeqId seq, Pos n) const {
+  const Pos held = length(seq);
+  if (n <= 0 || held == 0) {
+    return 0;
+  }
+  if (n >= held) {
+    return held;
+  }
+  if (!can_cut_) {
+    return 0;
+  }
+  if (traits_.kind == KvKind::kSlidingWindow) {
+    // The row at position n looks back n_window positions; a shorter prefix would need even older
+    // ones, so it is this one or none.
+    const Pos oldest_needed = std::max(0, n - traits_.n_window);
+    return llama_memory_seq_pos_min(memory_, seq) <= oldest_needed ? n : 0;
+  }
+  return n;
+}
+
+void LlamaKvMemory::trim(SeqId seq, Pos n) {
+  // To nothing is always carried out: after a failed step the pools may hold different lengths.
+  if (n > 0 && n >= length(seq)) {
+    return;
+  }
+  check(seq);
+  if (!llama_memory_seq_rm(memory_, seq, n > 0 ? n : -1, -1)) {
+    throw Error(ErrorCode::kInternal, "sequence " + std::to_string(seq) + " cannot be cut to " +
+                                          std::to_string(n) + " tokens");
+  }
+}
+
+void LlamaKvMemory::share(SeqId from, SeqId to, Pos n) {
+  check(from);
+  check(to);
+  if (!traits_.can_share || length(to) != 0) {
+    throw Error(ErrorCode::kInternal, "sequence " + std::to_string(from) +
+                                          " cannot be shared with " + std::to_string(to));
+  }
+  if (n > 0) {
+    llama_memory_seq_cp(memory_, from, to, 0, n);
+  }
+}
+
+} // namespace llamabox

@@ -1,0 +1,85 @@
+"""POST /v1/chat/completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from llamabox.api.call import Call
+from llamabox.api.completion import Job, build_requests, run
+from llamabox.api.json_body import read_body
+from llamabox.api.reply import Choice, Reply, new_reply
+from llamabox.api.schema import CHAT, read_fields
+from llamabox.http.message import Response
+
+
+class ChatShape:
+    """OpenAI's ``chat.completion`` and ``chat.completion.chunk``."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def opening(self, choice: int) -> bytes | None:
+        return self._chunk(choice, {"role": "assistant", "content": ""}, None)
+
+    def delta(self, choice: int, text: str) -> bytes:
+        return self._chunk(choice, {"content": text}, None)
+
+    def finish(self, choice: int, reason: str) -> bytes:
+        return self._chunk(choice, {}, reason)
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        return orjson.dumps({**self._head("chat.completion.chunk"), "choices": [], "usage": usage})
+
+    def whole(self, choices: list[Choice], usage: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **self._head("chat.completion"),
+            "choices": [
+                {
+                    "index": index,
+                    "message": {"role": "assistant", "content": choice.text, "refusal": None},
+                    "logprobs": None,
+                    "finish_reason": choice.finish_reason,
+                }
+                for index, choice in enumerate(choices)
+            ],
+            "usage": usage,
+        }
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        reply = self._reply
+        return {
+            "id": reply.id,
+            "object": kind,
+            "created": reply.created,
+            "model": reply.model,
+        }
+
+    def _chunk(self, choice: int, delta: dict[str, str], reason: str | None) -> bytes:
+        chunk = self._head("chat.completion.chunk")
+        chunk["choices"] = [
+            {"index": choice, "delta": delta, "logprobs": None, "finish_reason": reason}
+        ]
+        if self._reply.include_usage:
+            chunk["usage"] = None
+        return orjson.dumps(chunk)
+
+
+async def chat_completions(call: Call) -> Response | None:
+    """Answer a conversation."""
+    job = await read_body(call.request.body, lambda body: _job(call, body))
+    return await run(call, job)
+
+
+def _job(call: Call, body: dict[str, Any]) -> Job:
+    values = read_fields(body, CHAT)
+    core = call.engine.core
+    messages = [
+        core.ChatMessage(role=role, content=content)
+        for role, content in values["prompt"]["messages"]
+    ]
+    requests = build_requests(call, [core.ChatPrompt(messages=messages)], values)
+    n_choices = values["generate"].get("n", 1)
+    reply = new_reply("chatcmpl-", call.settings.alias, n_choices, values["reply"])
+    return Job(requests, n_choices, "messages", ChatShape(reply), reply)

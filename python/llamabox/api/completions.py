@@ -1,0 +1,89 @@
+"""POST /v1/completions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from llamabox.api.call import Call
+from llamabox.api.completion import Job, build_requests, run
+from llamabox.api.json_body import read_body
+from llamabox.api.prompts import Prompt
+from llamabox.api.reply import Choice, Reply, new_reply
+from llamabox.api.schema import COMPLETION, read_fields
+from llamabox.engine import CoreModule
+from llamabox.http.message import Response
+
+if TYPE_CHECKING:
+    from llamabox import _core
+
+
+class CompletionShape:
+    """OpenAI's ``text_completion``, which streams under the same name."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def opening(self, choice: int) -> bytes | None:
+        return None
+
+    def delta(self, choice: int, text: str) -> bytes:
+        return self._chunk(choice, text, None)
+
+    def finish(self, choice: int, reason: str) -> bytes:
+        return self._chunk(choice, "", reason)
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        return orjson.dumps({**self._head(), "choices": [], "usage": usage})
+
+    def whole(self, choices: list[Choice], usage: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **self._head(),
+            "choices": [
+                _choice(index, choice.text, choice.finish_reason)
+                for index, choice in enumerate(choices)
+            ],
+            "usage": usage,
+        }
+
+    def _head(self) -> dict[str, Any]:
+        reply = self._reply
+        return {
+            "id": reply.id,
+            "object": "text_completion",
+            "created": reply.created,
+            "model": reply.model,
+        }
+
+    def _chunk(self, choice: int, text: str, reason: str | None) -> bytes:
+        chunk = {**self._head(), "choices": [_choice(choice, text, reason)]}
+        if self._reply.include_usage:
+            chunk["usage"] = None
+        return orjson.dumps(chunk)
+
+
+def _choice(index: int, text: str, reason: str | None) -> dict[str, Any]:
+    return {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
+
+
+async def completions(call: Call) -> Response | None:
+    """Continue one prompt or several."""
+    job = await read_body(call.request.body, lambda body: _job(call, body))
+    return await run(call, job)
+
+
+def _job(call: Call, body: dict[str, Any]) -> Job:
+    values = read_fields(body, COMPLETION)
+    prompts = [_prompt(call.engine.core, prompt) for prompt in values["prompt"]["prompts"]]
+    requests = build_requests(call, prompts, values)
+    n_per_request = values["generate"].get("n", 1)
+    n_choices = n_per_request * len(prompts)
+    reply = new_reply("cmpl-", call.settings.alias, n_choices, values["reply"])
+    return Job(requests, n_per_request, "prompt", CompletionShape(reply), reply)
+
+
+def _prompt(core: CoreModule, prompt: Prompt) -> _core.TextPrompt | _core.TokenPrompt:
+    if isinstance(prompt, str):
+        return core.TextPrompt(text=prompt)
+    return core.TokenPrompt(tokens=prompt)

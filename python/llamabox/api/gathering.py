@@ -1,0 +1,168 @@
+"""Where the events of one client's requests come together: as a whole answer or as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from orjson import dumps
+
+from llamabox.api.errors import event_lines
+from llamabox.api.reply import Choice, Reply, Shape
+from llamabox.api.usage import usage_object
+from llamabox.errors import LlamaboxError
+from llamabox.http.exchange import Exchange
+from llamabox.http.sse import DONE, event_parts, sse_data
+from llamabox.stream import Stream
+
+if TYPE_CHECKING:
+    from llamabox._core import Event, Usage
+
+
+class Gathering(ABC):
+    """Counts the requests that have ended; ``finished`` resolves with the last one.
+
+    The first error ends the others too: a client gets all its choices or an error.
+    """
+
+    def __init__(self, n_requests: int) -> None:
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.streams: list[Stream] = []
+        self.usages: list[Usage] = []
+        self.error: LlamaboxError | None = None
+        self.cancelled = False
+        self._n_open = n_requests
+
+    @abstractmethod
+    def accept(self, stream: Stream, events: list[Event]) -> None: ...
+
+    def fail(self, error: Exception) -> None:
+        if not self.finished.done():
+            self.finished.set_exception(error)
+        self.cancel()
+
+    def cancel(self) -> None:
+        """End every request that has not ended; may be repeated."""
+        for stream in self.streams:
+            stream.cancel()
+
+    def _ended(self, event: Event) -> bool:
+        """Note the end of one request; True when it was the last."""
+        self.usages.append(event.usage)
+        self.cancelled = self.cancelled or event.finish == "cancelled"
+        error = event.error
+        if error is not None and self.error is None:
+            self.error = error
+            self.cancel()
+        self._n_open -= 1
+        return self._n_open == 0
+
+    def _resolve(self) -> None:
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+
+class Collector(Gathering):
+    """Keeps everything for one answer at the end."""
+
+    full = False
+
+    def __init__(self, n_requests: int, n_choices: int) -> None:
+        super().__init__(n_requests)
+        self._texts: list[list[str]] = [[] for _ in range(n_choices)]
+        self._reasons = [""] * n_choices
+
+    async def drain(self) -> None:
+        """Nothing is ever full here."""
+
+    def accept(self, stream: Stream, events: list[Event]) -> None:
+        for event in events:
+            kind = event.kind
+            if kind == "done":
+                if self._ended(event):
+                    self._resolve()
+                continue
+            choice = stream.first_choice + event.choice
+            self._texts[choice].append(event.text)
+            if kind == "finish":
+                self._reasons[choice] = event.finish
+
+    def choices(self) -> list[Choice]:
+        """The choices, once ``finished`` has resolved without an error."""
+        pairs = zip(self._texts, self._reasons, strict=True)
+        return [Choice("".join(texts), reason) for texts, reason in pairs]
+
+
+class SseWriter(Gathering):
+    """Writes server-sent events: one write for what a wake-up brought.
+
+    An error before the first byte is left in ``error``, so that it can be answered with its own
+    status; a later one becomes the last event.
+    """
+
+    def __init__(
+        self, n_requests: int, exchange: Exchange, shape: Shape, reply: Reply, unread_bytes: int
+    ) -> None:
+        super().__init__(n_requests)
+        self._exchange = exchange
+        self._shape = shape
+        self._reply = reply
+        self._unread_bytes = unread_bytes
+        self._parts: dict[int, tuple[bytes, bytes]] = {}
+
+    @property
+    def full(self) -> bool:
+        return self._exchange.backlog > self._unread_bytes
+
+    async def drain(self) -> None:
+        await self._exchange.drain()
+
+    def accept(self, stream: Stream, events: list[Event]) -> None:
+        if self._exchange.finished:
+            return
+        out: list[bytes] = []
+        is_last = False
+        for event in events:
+            kind = event.kind
+            if kind == "done":
+                is_last = self._ended(event)
+                continue
+            choice = stream.first_choice + event.choice
+            parts = self._parts.get(choice) or self._open(choice, out)
+            text = event.text
+            if text:
+                out += (parts[0], dumps(text), parts[1])
+            if kind == "finish":
+                out.append(sse_data(self._shape.finish(choice, event.finish)))
+        if self.error is None and not self.cancelled:
+            self._write(out, is_last)
+        elif is_last:
+            self._break_off()
+        if is_last:
+            self._resolve()
+
+    def _open(self, choice: int, out: list[bytes]) -> tuple[bytes, bytes]:
+        opening = self._shape.opening(choice)
+        if opening is not None:
+            out.append(sse_data(opening))
+        parts = event_parts(lambda text: self._shape.delta(choice, text))
+        self._parts[choice] = parts
+        return parts
+
+    def _write(self, out: list[bytes], is_last: bool) -> None:
+        if is_last:
+            if self._reply.include_usage:
+                usage = usage_object(self.usages, self._reply.n_choices)
+                out.append(sse_data(self._shape.usage(usage)))
+            out.append(DONE)
+        self._exchange.write(b"".join(out))
+        if is_last:
+            self._exchange.finish()
+
+    def _break_off(self) -> None:
+        if not self._exchange.started:
+            return
+        if self.error is not None:
+            self._exchange.write(event_lines(self.error))
+        self._exchange.finish()

@@ -1,0 +1,50 @@
+"""GET /v1/models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from llamabox.api.call import Call
+from llamabox.api.completion import sampling_defaults
+from llamabox.http.message import Response
+
+
+async def models(call: Call) -> Response:
+    """The one model that is served, with its facts and the server's defaults in ``meta``."""
+    model = {
+        "id": call.settings.alias,
+        "object": "model",
+        "created": call.settings.started_at,
+        "owned_by": "llama-box",
+        "meta": _meta(call),
+    }
+    return Response(200, orjson.dumps({"object": "list", "data": [model]}))
+
+
+def _meta(call: Call) -> dict[str, Any]:
+    info = call.engine.info
+    stats = call.engine.stats()
+    sampling = sampling_defaults(call.settings.config.sampling)
+    return {
+        "vocab_type": info.vocab_type,
+        "n_vocab": info.n_vocab,
+        "n_ctx_train": info.n_ctx_train,
+        "n_embd": info.n_embd,
+        "n_params": info.n_params,
+        "size": info.size_bytes,
+        "n_ctx": stats.n_kv_cells,
+        "n_slot": stats.n_slots,
+        "n_slot_ctx": call.engine.n_ctx,
+        "ctx_shift": False,
+        "prompt_cache": True,
+        **sampling,
+        # The number that means "random" on the command line of llama-box.
+        "seed": -1 if sampling["seed"] is None else sampling["seed"],
+        "support_vision": False,
+        "support_audio": False,
+        "support_speculative": False,
+        "support_tool_calls": False,
+        "support_reasoning": False,
+    }

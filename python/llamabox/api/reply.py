@@ -1,0 +1,59 @@
+"""What a completion's answer is made of, and how its shape is described."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The parts that are the same in every piece of one answer."""
+
+    id: str
+    created: int  # Unix seconds
+    model: str
+    n_choices: int
+    stream: bool
+    include_usage: bool
+
+
+def new_reply(id_prefix: str, model: str, n_choices: int, fields: dict[str, Any]) -> Reply:
+    """A reply with a fresh id; ``fields`` is the request table's group "reply"."""
+    return Reply(
+        id=id_prefix + secrets.token_hex(16),
+        created=int(time.time()),
+        model=fields.get("model", model),
+        n_choices=n_choices,
+        stream=fields.get("stream", False),
+        include_usage=fields.get("include_usage", False),
+    )
+
+
+@dataclass(slots=True)
+class Choice:
+    """One finished choice of an answer that is not streamed."""
+
+    text: str
+    finish_reason: str
+
+
+class Shape(Protocol):
+    """The JSON of one route's answers; chunks are whole JSON texts."""
+
+    def opening(self, choice: int) -> bytes | None:
+        """The chunk before a choice's first text, if the route has one."""
+
+    def delta(self, choice: int, text: str) -> bytes:
+        """The chunk that carries ``text``."""
+
+    def finish(self, choice: int, reason: str) -> bytes:
+        """The last chunk of a choice."""
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        """The chunk with the counts and no choice."""
+
+    def whole(self, choices: list[Choice], usage: dict[str, Any]) -> dict[str, Any]:
+        """The answer that is not streamed."""

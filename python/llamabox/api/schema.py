@@ -1,0 +1,155 @@
+"""The fields of each route's request: one table of name, check and destination.
+
+A field that is absent or null keeps its default: the server's sampling settings, else the default
+of the value it goes to. Unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llamabox.api.checks import (
+    INT32_MAX,
+    Check,
+    array,
+    boolean,
+    integer,
+    mapping,
+    name,
+    number,
+    refuse,
+    token_ids,
+)
+from llamabox.api.messages import check_messages
+from llamabox.api.prompts import check_prompt
+
+UINT32_MAX = 2**32 - 1
+MAX_CHOICES = 16
+MAX_STOPS = 16
+MAX_STOP_BYTES = 256
+MAX_MODEL_BYTES = 512
+MAX_TOKENIZE_ITEMS = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a request."""
+
+    name: str
+    check: Check
+    # "group.name": the group is the value that the field becomes part of.
+    target: str
+    required: bool = False
+
+
+def check_stop(value: Any, path: str) -> list[str]:
+    """One stop string or several."""
+    one = name(MAX_STOP_BYTES)
+    if type(value) is str:
+        return [one(value, path)]
+    if type(value) is not list:
+        refuse(path, "must be a string or an array of strings")
+    items = array(value, path, 0, MAX_STOPS)
+    return [one(item, f"{path}[{at}]") for at, item in enumerate(items)]
+
+
+def check_seed(value: Any, path: str) -> int | None:
+    """Any 64-bit number names a seed: larger ones than the sampler's are folded, -1 is random."""
+    seed: int = integer(-(2**63), 2**63 - 1)(value, path)
+    if seed in (-1, UINT32_MAX):
+        return None
+    # The last 32-bit number means "random" to the sampler, so that folding must not produce it.
+    return seed if 0 <= seed < UINT32_MAX else seed % UINT32_MAX
+
+
+def check_max_tokens(value: Any, path: str) -> int:
+    """0 and -1 are "until the context is full", as llama-box has them."""
+    max_tokens: int = integer(-1, INT32_MAX)(value, path)
+    return max_tokens or -1
+
+
+def check_top_k(value: Any, path: str) -> int:
+    """0 and -1 are "off", the two spellings that servers use for it."""
+    top_k: int = integer(-1, INT32_MAX)(value, path)
+    return max(0, top_k)
+
+
+def check_include_usage(value: Any, path: str) -> bool:
+    """The one member of ``stream_options`` that there is."""
+    include = mapping(value, path).get("include_usage")
+    return include is not None and boolean(include, f"{path}.include_usage")
+
+
+def check_content(value: Any, path: str) -> str | list[str | int]:
+    """Text, or an array that mixes texts and token ids."""
+    if type(value) is str:
+        return value
+    if type(value) is not list:
+        refuse(path, "must be a string or an array of strings and token ids")
+    for at, item in enumerate(array(value, path, 0, MAX_TOKENIZE_ITEMS)):
+        if type(item) is not str:
+            integer(0, INT32_MAX)(item, f"{path}[{at}]")
+    return value
+
+
+_MODEL = Field("model", name(MAX_MODEL_BYTES), "reply.model")
+
+_GENERATION = (
+    _MODEL,
+    Field("max_tokens", check_max_tokens, "generate.max_tokens"),
+    Field("n", integer(1, MAX_CHOICES), "generate.n"),
+    Field("stop", check_stop, "generate.stop"),
+    Field("temperature", number(0, 100), "sampling.temperature"),
+    Field("top_p", number(0, 1), "sampling.top_p"),
+    Field("top_k", check_top_k, "sampling.top_k"),
+    Field("min_p", number(0, 1), "sampling.min_p"),
+    Field("seed", check_seed, "sampling.seed"),
+    Field("frequency_penalty", number(-2, 2), "sampling.frequency_penalty"),
+    Field("presence_penalty", number(-2, 2), "sampling.presence_penalty"),
+    Field("stream", boolean, "reply.stream"),
+    Field("stream_options", check_include_usage, "reply.include_usage"),
+)
+
+CHAT = (
+    Field("messages", check_messages, "prompt.messages", required=True),
+    *_GENERATION,
+    # Later in the table than max_tokens, which it replaces.
+    Field("max_completion_tokens", check_max_tokens, "generate.max_tokens"),
+)
+
+COMPLETION = (
+    Field("prompt", check_prompt, "prompt.prompts", required=True),
+    *_GENERATION,
+)
+
+TOKENIZE = (
+    _MODEL,
+    Field("content", check_content, "call.content", required=True),
+    Field("add_special", boolean, "call.add_special"),
+    Field("with_pieces", boolean, "call.with_pieces"),
+)
+
+DETOKENIZE = (
+    _MODEL,
+    Field("tokens", token_ids, "call.tokens", required=True),
+)
+
+Values = dict[str, dict[str, Any]]
+
+
+def read_fields(body: dict[str, Any], table: Sequence[Field]) -> Values:
+    """Return the values of the fields that are present, by group and name.
+
+    Raises InvalidArgumentError, naming the field, for the first one that is missing or wrong.
+    """
+    values: Values = {field.target.partition(".")[0]: {} for field in table}
+    for field in table:
+        value = body.get(field.name)
+        if value is not None:
+            group, _, key = field.target.partition(".")
+            values[group][key] = field.check(value, field.name)
+        elif field.required:
+            refuse(field.name, "is required")
+    return values

@@ -1,0 +1,109 @@
+"""The engine as the shell sees it: submits requests and brings their events to the loop.
+
+Everything here runs on the loop thread, except ``tokenize``, ``detokenize`` and ``pieces``, which
+any thread may call. Covered by tests/py/boundary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from llamabox.stream import Sink, Stream
+
+if TYPE_CHECKING:
+    from llamabox import _core
+
+_MAX_RETRY_AFTER_S = 60
+_RATE_WINDOW = 64
+
+
+class CoreModule(Protocol):
+    """The value types that a request is built from; an extension module fits this protocol."""
+
+    ChatMessage: type[_core.ChatMessage]
+    ChatPrompt: type[_core.ChatPrompt]
+    TextPrompt: type[_core.TextPrompt]
+    TokenPrompt: type[_core.TokenPrompt]
+    SamplingParams: type[_core.SamplingParams]
+    GenerateRequest: type[_core.GenerateRequest]
+    Request: type[_core.Request]
+
+
+class Engine:
+    """Wraps one engine of the core; ``core`` is the extension module it came from."""
+
+    def __init__(self, core: CoreModule, engine: _core.Engine) -> None:
+        self.core = core
+        self.info = engine.info
+        # Tokens that one sequence may hold.
+        self.n_ctx = engine.n_ctx
+        self.stats: Callable[[], _core.Stats] = engine.stats
+        self.tokenize = engine.tokenize
+        self.detokenize = engine.detokenize
+        self.pieces = engine.pieces
+        self._engine = engine
+        self._streams: dict[int, Stream] = {}
+        self._ended_at: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def n_open(self) -> int:
+        """Requests that have not had their last event."""
+        return len(self._streams)
+
+    def start(self) -> None:
+        """Start the engine's threads and watch its events on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._engine.start()
+        self._loop.add_reader(self._engine.wake_fd(), self._on_wake)
+
+    async def stop(self) -> None:
+        """Stop the engine; every open request ends with UnavailableError before this returns."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        await loop.run_in_executor(None, self._engine.stop)
+        loop.remove_reader(self._engine.wake_fd())
+        self._on_wake()
+
+    def submit(self, request: _core.Request, sink: Sink, first_choice: int = 0) -> Stream:
+        """Hand a request to the engine, which consumes it; its events go to ``sink``.
+
+        Raises QueueFullError or UnavailableError.
+        """
+        request_id = self._engine.submit(request)
+        stream = Stream(request_id, sink, first_choice, self._engine.cancel)
+        self._streams[request_id] = stream
+        return stream
+
+    def retry_after_s(self) -> int:
+        """Whole seconds after which a refused client may find room, from the recent drain rate."""
+        ended = self._ended_at
+        if len(ended) < 2:
+            return 1
+        rate = (len(ended) - 1) / max(time.monotonic() - ended[0], 1e-3)
+        n_waiting = max(1, self.stats().n_waiting)
+        return max(1, min(_MAX_RETRY_AFTER_S, math.ceil(n_waiting / rate)))
+
+    def _on_wake(self) -> None:
+        batches: dict[int, list[_core.Event]] = {}
+        for event in self._engine.drain():
+            batch = batches.get(event.request)
+            if batch is None:
+                batches[event.request] = [event]
+            else:
+                batch.append(event)
+        for request_id, batch in batches.items():
+            self._feed(request_id, batch)
+
+    def _feed(self, request_id: int, batch: list[_core.Event]) -> None:
+        stream = self._streams[request_id]
+        if batch[-1].kind == "done":
+            del self._streams[request_id]
+            self._ended_at.append(time.monotonic())
+        stream.feed(batch)

@@ -1,0 +1,82 @@
+"""One accepted request on its way from the engine to whoever consumes it.
+
+Everything here runs on the loop thread. Covered by tests/py/boundary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from llamabox._core import Event
+
+
+class Sink(Protocol):
+    """Takes the events of one or several streams; ``accept`` must not block."""
+
+    @property
+    def full(self) -> bool:
+        """Whether events should wait, because what came before has not been taken yet."""
+
+    async def drain(self) -> None:
+        """Wait until events may come again; returns also when nobody will ever take them."""
+
+    def accept(self, stream: Stream, events: list[Event]) -> None:
+        """Take what one wake-up brought, in order. The last event of a stream is its ``done``."""
+
+    def fail(self, error: Exception) -> None:
+        """Hear that ``accept`` raised; no more events of that stream come."""
+
+
+class Stream:
+    """Hands a request's events to its sink: all of one wake-up at once, without a task switch.
+
+    While the sink is full the events wait here; their number is bounded by the request's tokens.
+    """
+
+    __slots__ = ("_cancel", "_ended", "_held", "_resuming", "_sink", "first_choice", "request_id")
+
+    def __init__(
+        self, request_id: int, sink: Sink, first_choice: int, cancel: Callable[[int], None]
+    ) -> None:
+        self.request_id = request_id
+        # Added to the choice of each event where several requests answer one client.
+        self.first_choice = first_choice
+        self._sink = sink
+        self._cancel = cancel
+        self._held: list[Event] = []
+        self._resuming: asyncio.Task[None] | None = None
+        self._ended = False
+
+    def cancel(self) -> None:
+        """End the request within one step. May be repeated; nothing happens after its end."""
+        if not self._ended:
+            self._cancel(self.request_id)
+
+    def feed(self, events: list[Event]) -> None:
+        """Take the events of one wake-up."""
+        if events[-1].kind == "done":
+            self._ended = True
+        if self._resuming is not None:
+            self._held += events
+        elif self._sink.full:
+            self._held = events
+            self._resuming = asyncio.get_running_loop().create_task(self._resume())
+        else:
+            self._deliver(events)
+
+    async def _resume(self) -> None:
+        await self._sink.drain()
+        self._resuming = None
+        held, self._held = self._held, []
+        self._deliver(held)
+
+    def _deliver(self, events: list[Event]) -> None:
+        try:
+            self._sink.accept(self, events)
+        except Exception as error:
+            # One reader's fault must not keep the others from their events.
+            self.cancel()
+            self._sink.fail(error)

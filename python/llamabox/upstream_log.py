@@ -1,0 +1,69 @@
+"""Brings the log lines of llama.cpp into this process's log.
+
+The core's threads may not take the interpreter lock, so they write lines to a pipe, and the loop
+reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llamabox import _core
+
+_READ_BYTES = 65536
+_LEVELS = {
+    b"debug": logging.DEBUG,
+    b"info": logging.INFO,
+    b"warning": logging.WARNING,
+    b"error": logging.ERROR,
+}
+
+_logger = logging.getLogger("llama.cpp")
+
+
+class UpstreamLog:
+    """Reads the pipe on the running loop until ``close``."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        # A full pipe drops lines: a step must never wait for a log line.
+        os.set_blocking(self._writer, False)
+        self._rest = b""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._reader, self.read)
+
+    @property
+    def fd(self) -> int:
+        """Where lines of the form ``level<TAB>text`` are written."""
+        return self._writer
+
+    def read(self) -> None:
+        """Log what has come."""
+        try:
+            received = os.read(self._reader, _READ_BYTES)
+        except BlockingIOError:
+            return
+        *lines, self._rest = (self._rest + received).split(b"\n")
+        for line in lines:
+            level, _, text = line.partition(b"\t")
+            if text.strip():
+                _logger.log(_LEVELS.get(level, logging.INFO), "%s", text.decode(errors="replace"))
+
+    def close(self) -> None:
+        """Log what is left and stop reading. The writing end stays open: threads may still use
+        it."""
+        self.read()
+        self._loop.remove_reader(self._reader)
+        os.close(self._reader)
+
+
+def least_level(core: type[_core.LogLevel], verbosity: int) -> _core.LogLevel:
+    """Upstream says much: its information is shown from verbosity 2, its details from 6."""
+    if verbosity >= 6:
+        return core.DEBUG
+    return core.INFO if verbosity >= 2 else core.WARNING

@@ -1,0 +1,180 @@
+"""The server process: listens first, loads the model beside it, serves, and stops in good order.
+
+Covered by tests/py/api/test_worker.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import uvloop
+
+from llamabox.api.app import App
+from llamabox.api.call import Settings
+from llamabox.config import HttpConfig, ServerConfig
+from llamabox.engine import Engine
+from llamabox.errors import LlamaboxError
+from llamabox.http.limits import Limits
+from llamabox.http.server import HttpServer
+from llamabox.http.service import ServerOptions
+from llamabox.log import fields
+from llamabox.upstream_log import UpstreamLog
+from llamabox.worker_channel import notify_ready
+
+Load = Callable[[ServerConfig, int], Engine]
+"""Loads an engine; the second argument is a descriptor for upstream's log lines."""
+
+_logger = logging.getLogger(__name__)
+
+
+def run_worker(
+    config: ServerConfig, sockets: Sequence[socket.socket], load: Load | None = None
+) -> int:
+    """Serve on bound sockets until a stop signal; call it in the main thread.
+
+    Returns the exit code: 0 after a normal stop, 1 when the model cannot be loaded. ``load``
+    replaces the loader in tests.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(Worker(config, load or _load).run(list(sockets)))
+
+
+def limits_of(http: HttpConfig) -> Limits:
+    """The limits of the HTTP layer with the operator's values in them."""
+    return Limits(
+        timeout_s=http.timeout_s,
+        conn_idle_s=http.conn_idle_s,
+        conn_keepalive_s=http.conn_keepalive_s,
+        write_stall_s=http.write_stall_s,
+        sse_ping_s=http.sse_ping_interval_s or 0,
+    )
+
+
+class Worker:
+    """One run of the server."""
+
+    def __init__(self, config: ServerConfig, load: Load) -> None:
+        limits = limits_of(config.http)
+        self._config = config
+        self._load = load
+        self._app = App(Settings(config, limits, started_at=int(time.time())))
+        self._server = HttpServer(
+            self._app,
+            limits,
+            logging.getLogger("llamabox.http"),
+            ServerOptions(large_body=self._app.router.large_body, server_name="llama-box"),
+        )
+
+    async def run(self, sockets: list[socket.socket]) -> int:
+        """Serve until told to stop; returns the exit code."""
+        addresses = [_address(sock) for sock in sockets]
+        stopped = self._watch_signals()
+        await self._server.start(sockets)
+        upstream_log = UpstreamLog()
+        loading = self._start_loading(upstream_log.fd)
+        await asyncio.wait((loading, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not loading.done():
+            _leave_while_loading()
+        try:
+            engine = loading.result()
+        except LlamaboxError as error:
+            upstream_log.close()
+            path = self._config.model.path
+            _logger.error("cannot load the model", extra=fields(path=path, reason=error.message))
+            await self._server.shutdown(grace_s=0)
+            return 1
+        self._serve(engine, addresses)
+        await stopped
+        await self._drain()
+        await engine.stop()
+        upstream_log.close()
+        return 0
+
+    def _serve(self, engine: Engine, addresses: list[str]) -> None:
+        engine.start()
+        self._app.engine = engine
+        _logger.info(
+            "ready",
+            extra=fields(
+                model=self._config.model.alias,
+                n_slot=engine.stats().n_slots,
+                n_ctx=engine.n_ctx,
+                address=",".join(addresses),
+            ),
+        )
+        notify_ready(self._config.process)
+
+    def _start_loading(self, log_fd: int) -> asyncio.Future[Engine]:
+        loop = asyncio.get_running_loop()
+        loaded: asyncio.Future[Engine] = loop.create_future()
+
+        def load() -> None:
+            try:
+                engine = self._load(self._config, log_fd)
+            except Exception as error:
+                loop.call_soon_threadsafe(loaded.set_exception, error)
+            else:
+                loop.call_soon_threadsafe(loaded.set_result, engine)
+
+        # A daemon, since nothing can interrupt a load that nobody waits for any more.
+        threading.Thread(target=load, name="load", daemon=True).start()
+        return loaded
+
+    def _watch_signals(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        stopped: asyncio.Future[None] = loop.create_future()
+        self._at_once = asyncio.Event()
+
+        def stop(number: int) -> None:
+            if not stopped.done():
+                _logger.info("stopping", extra=fields(open_requests=self._n_open()))
+                self._app.stopping = True
+                stopped.set_result(None)
+            else:
+                self._at_once.set()
+
+        for number in self._config.process.stop_signals:
+            loop.add_signal_handler(number, stop, number)
+        return stopped
+
+    def _n_open(self) -> int:
+        return 0 if self._app.engine is None else self._app.engine.n_open
+
+    async def _drain(self) -> None:
+        """Let open requests end; a second signal ends them at once."""
+        graceful = asyncio.ensure_future(self._server.shutdown(grace_s=self._config.http.timeout_s))
+        second = asyncio.ensure_future(self._at_once.wait())
+        await asyncio.wait((graceful, second), return_when=asyncio.FIRST_COMPLETED)
+        if not graceful.done():
+            await self._server.shutdown(grace_s=0)
+        second.cancel()
+        await graceful
+
+
+def _load(config: ServerConfig, log_fd: int) -> Engine:
+    """The real loader; imported here, since the import itself takes a moment."""
+    from llamabox.model_loader import load_engine, prepare_core
+
+    prepare_core(config, log_fd)
+    return load_engine(config)
+
+
+def _leave_while_loading() -> None:
+    """End the process under the loading thread, whose memory nobody may tear down meanwhile."""
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return str(name)
+    host, port = name[:2]
+    return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
