@@ -1,5 +1,5 @@
-// The one error type of the C++ side: a code that the Python shell maps to a status, a sentence for
-// the user, and the name of the request field or option that is at fault (empty when there is none).
+// The one error type of the C++ side: a code that the Python shell maps to a status, a sentence
+// for the user, and the name of the request field or option at fault (empty when there is none).
 // Thread rule: plain value. Covered by bind_errors' tests and by every test of a refusal.
 #pragma once
 
@@ -24,8 +24,8 @@ enum class ErrorCode : std::uint8_t {
 
 class Error : public std::runtime_error {
 public:
-  Error(ErrorCode code, std::string message, std::string param = {})
-      : std::runtime_error(std::move(message)), code_(code), param_(std::move(param)) {}
+  Error(ErrorCode code, const std::string &message, std::string param = {})
+      : std::runtime_error(message), code_(code), param_(std::move(param)) {}
 
   ErrorCode code() const { return code_; }
   const std::string &param() const { return param_; }

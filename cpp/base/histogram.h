@@ -1,5 +1,6 @@
 // A histogram with fixed upper bounds, as Prometheus exposes them.
-// Thread rule: one owner; copies are snapshots. Covered by histogram_test.
+// Thread rule: one owner; copies are snapshots. Guarantee: every value is counted once.
+// Covered by base_test.
 #pragma once
 
 #include <algorithm>

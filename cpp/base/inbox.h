@@ -1,8 +1,8 @@
-// A mailbox, bounded by its producers: many threads put, the owner takes all, or several owners take
-// one each. A taker sleeps on a condition variable, never on a timer.
+// A mailbox, bounded by its producers: many threads put, the owner takes all, or several owners
+// take one each. A taker sleeps on a condition variable, never on a timer.
 // Thread rule: put, nudge and close from any thread; take_all from one owner, take_one from many.
 // Guarantee: items come out in the order they went in; after close() a waiting owner returns.
-// Covered by inbox_test.
+// Covered by base_test.
 #pragma once
 
 #include "base/thread_annotations.h"

@@ -1,7 +1,8 @@
 // The engine as the shell sees it: accepts requests, runs them on its own thread, hands out events.
 // See README.md in this folder for the contract.
 // Thread rule: every method from any thread; start and stop once each, from one thread.
-// Guarantee: each accepted request ends in exactly one kDone event, also on cancel, stop and failure.
+// Guarantee: each accepted request ends in exactly one kDone event, also on cancel, stop and
+// failure.
 // Covered by engine_test (real threads), scheduler_test (step by step).
 #pragma once
 

@@ -13,12 +13,12 @@
 namespace llamabox {
 
 struct SequenceState {
-  std::int32_t slot = kNoSlot; // the seat it was found in
+  std::int32_t slot = kNoSlot;     // the seat it was found in
   std::int32_t bound_to = kNoSlot; // the seat it believes it has
   Phase phase = Phase::kWaiting;
   std::int32_t n_tokens = 0;
   Pos n_past = 0;
-  Pos n_kv = 0;    // what KV memory says
+  Pos n_kv = 0;     // what KV memory says
   Pos n_cached = 0; // what the prefix cache says
 };
 
@@ -26,7 +26,7 @@ struct EngineState {
   std::vector<SequenceState> bound;
   std::int32_t n_waiting = 0;
   std::int32_t n_batch = 0;
-  std::int32_t n_rows = 0;       // of the step that just ran
+  std::int32_t n_rows = 0; // of the step that just ran
   std::int32_t n_cells = 0;
   std::int32_t n_cells_used = 0;
   std::int32_t n_open_choices = 0; // that the live requests count

@@ -1,5 +1,6 @@
 // Everything an engine needs of a model, wired in one place (llama/make_engine, or the fakes).
-// Thread rule: see each member's header. Members are declared so that users die before what they use.
+// Thread rule: see each member's header. Guarantee: members are declared so that users die before
+// what they use. Covered by the engine tests and load_test.
 #pragma once
 
 #include "model/kv_memory.h"
@@ -19,8 +20,8 @@ namespace llamabox {
 // Facts for /v1/models and the start-up log.
 struct ModelInfo {
   std::string architecture;
-  std::string name;         // general.name, may be empty
-  std::string vocab_type;   // "bpe", "spm", ...
+  std::string name;       // general.name, may be empty
+  std::string vocab_type; // "bpe", "spm", ...
   std::int32_t n_vocab = 0;
   std::int32_t n_ctx_train = 0;
   std::int32_t n_embd = 0;

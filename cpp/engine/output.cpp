@@ -61,8 +61,8 @@ std::size_t n_incomplete_utf8(std::string_view text) {
     if ((static_cast<unsigned char>(tail[0]) & 0xC0) == 0x80) {
       continue; // in the middle of a character
     }
-    const bool incomplete = promised_length(static_cast<unsigned char>(tail[0])) > n &&
-                            well_formed_length(tail) == n;
+    const bool incomplete =
+        promised_length(static_cast<unsigned char>(tail[0])) > n && well_formed_length(tail) == n;
     return incomplete ? n : 0;
   }
   return 0;

@@ -1,5 +1,5 @@
-// Turns a sequence's tokens into text for its reader: whole UTF-8 characters only, nothing of a stop
-// string, and nothing that may yet become one.
+// Turns a sequence's tokens into text for its reader: whole UTF-8 characters only, nothing of a
+// stop string, and nothing that may yet become one.
 // Thread rule: engine thread, one per sequence. Guarantee: what take() returned over time is the
 // text up to the stop string, whatever way the tokens cut it.
 // Covered by output_test.

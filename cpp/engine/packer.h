@@ -24,13 +24,12 @@ struct PackedRows {
 struct PackedStep {
   Batch batch;
   std::vector<PackedRows> parts;
-  std::int32_t n_decode_rows = 0;  // of decoding sequences, drafts included
+  std::int32_t n_decode_rows = 0; // of decoding sequences, drafts included
   std::int32_t n_prefill_rows = 0;
 };
 
 // Appends the rows of one sequence: n_rows committed tokens from n_past, then the draft.
 // A chunk that would cut an unsplittable media span ends before it, so fewer rows may come out.
-void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
-               std::vector<Token> draft);
+void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, std::vector<Token> draft);
 
 } // namespace llamabox

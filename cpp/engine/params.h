@@ -1,5 +1,6 @@
 // Sizes and targets of an engine, fixed at its construction.
-// Thread rule: plain value. Covered by every engine test.
+// Thread rule: plain value. ERRORS: Engine refuses values out of range by name.
+// Covered by engine_test.
 #pragma once
 
 #include <cstdint>

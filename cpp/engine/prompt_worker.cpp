@@ -66,8 +66,7 @@ Arrival prepare(Submission submission, const Models &models) {
   return arrival;
 }
 
-PromptWorkers::PromptWorkers(std::int32_t n_threads, const Models &models,
-                             Inbox<Arrival> &arrivals)
+PromptWorkers::PromptWorkers(std::int32_t n_threads, const Models &models, Inbox<Arrival> &arrivals)
     : models_(models), arrivals_(arrivals) {
   for (std::int32_t i = 0; i < n_threads; ++i) {
     threads_.emplace_back([this] {

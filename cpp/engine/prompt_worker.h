@@ -2,7 +2,7 @@
 // no KV happens here, so that neither the event loop nor the engine thread waits for it.
 // Thread rule: put from any thread; a worker shares nothing but the two inboxes.
 // Guarantee: every request put comes out as one Arrival, with a prompt or with an error.
-// Covered by prompt_worker_test.
+// Covered by engine_test and scheduler_failure_test.
 #pragma once
 
 #include "base/error.h"
@@ -32,12 +32,12 @@ struct Arrival {
   Ticket ticket;
   Request request;
   std::int64_t submitted_ns = 0;
-  std::shared_ptr<const Prompt> prompt;          // generate
+  std::shared_ptr<const Prompt> prompt;           // generate
   std::vector<std::unique_ptr<Sampler>> samplers; // generate: one per choice
-  std::vector<std::string> stop;                 // generate: the request's and the template's
-  MakeOutputParser make_parser;                  // generate
-  std::unique_ptr<Result> result;                // render: ready
-  std::optional<Error> error;                    // ends the request
+  std::vector<std::string> stop;                  // generate: the request's and the template's
+  MakeOutputParser make_parser;                   // generate
+  std::unique_ptr<Result> result;                 // render: ready
+  std::optional<Error> error;                     // ends the request
 };
 
 // What a worker does with one submission; never throws.

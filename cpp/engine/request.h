@@ -36,9 +36,9 @@ struct SideRequest {
 
 struct Request {
   std::variant<GenerateRequest, RenderRequest, SideRequest> body;
-  ClassKey class_key = 0;              // LoRA set
-  std::int32_t priority = 0;           // higher is admitted first
-  std::int64_t deadline_ns = kNever;   // on the engine's clock; over it: kDeadlineExceeded
+  ClassKey class_key = 0;            // LoRA set
+  std::int32_t priority = 0;         // higher is admitted first
+  std::int64_t deadline_ns = kNever; // on the engine's clock; over it: kDeadlineExceeded
 };
 
 } // namespace llamabox

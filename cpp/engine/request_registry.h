@@ -1,8 +1,8 @@
-// The accepted requests that have not ended: who they are, whether they were cancelled, and how many
-// still wait for a slot.
+// The accepted requests that have not ended: who they are, whether they were cancelled, and how
+// many still wait for a slot.
 // Thread rule: any thread; one leaf mutex. Guarantee: an id is handed out once and ended once; the
 // count of waiting requests never exceeds the limit.
-// Covered by request_registry_test.
+// Covered by base_test.
 #pragma once
 
 #include "base/thread_annotations.h"
@@ -64,6 +64,7 @@ public:
     MutexLock lock(mutex_);
     closed_ = true;
     std::vector<RequestId> ids;
+    ids.reserve(live_.size());
     for (const auto &[id, live] : live_) {
       ids.push_back(id);
     }

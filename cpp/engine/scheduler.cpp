@@ -55,7 +55,8 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
     fail_decoded(packed);
   }
   publish();
-  check_invariants(status == DecodeStatus::kOk ? static_cast<std::int32_t>(packed.batch.size()) : 0);
+  const bool ran = status == DecodeStatus::kOk;
+  check_invariants(ran ? static_cast<std::int32_t>(packed.batch.size()) : 0);
 }
 
 StepPlan Scheduler::plan() const {

@@ -92,8 +92,8 @@ private:
   std::vector<Event> events_; // of this step
   Stats stats_;
   std::uint64_t n_arrived_ = 0;
-  std::int32_t n_last_rows_ = 0;   // of the last step
-  bool ended_something_ = false;   // in the last step
+  std::int32_t n_last_rows_ = 0; // of the last step
+  bool ended_something_ = false; // in the last step
 };
 
 } // namespace llamabox

@@ -36,9 +36,8 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   const std::int64_t n_queue = std::int64_t{params_.n_queue_contexts} * cache_.traits().n_cells;
   if (n_prompt >= limits_.n_ctx) {
     const Error error(ErrorCode::kContextExceeded,
-                      "the prompt has " + std::to_string(n_prompt) +
-                          " tokens; the context holds " + std::to_string(limits_.n_ctx) +
-                          ", one of them for the answer",
+                      "the prompt has " + std::to_string(n_prompt) + " tokens; the context holds " +
+                          std::to_string(limits_.n_ctx) + ", one of them for the answer",
                       "prompt");
     return end_request(request, &error, nullptr);
   }

@@ -1,6 +1,6 @@
-// The fixed seats of the batch. A slot is free or bound to one sequence (inv.slot); its index is the
-// sequence id in KV, so a free slot may still hold a retained prefix.
-// Thread rule: engine thread. Covered by slot_table_test.
+// The fixed seats of the batch. A slot is free or bound to one sequence (inv.slot); its index is
+// the sequence id in KV, so a free slot may still hold a retained prefix.
+// Thread rule: engine thread. Covered by wait_queue_test.
 #pragma once
 
 #include "engine/sequence.h"

@@ -1,5 +1,6 @@
 // What one step will run: a plain value made from counters, before anything is touched.
-// Thread rule: value. Covered by planner_test.
+// Thread rule: value. Guarantee: its rows never exceed the batch it was planned for.
+// Covered by planner_test.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // A llama.cpp context for text generation, with its compute threads: every value that upstream
 // would assert on or quietly change is refused here by name.
 // Thread rule: built by one thread, then used by the engine thread only.
-// ERRORS: Error(kLoadFailed) names the option. Covered by llama_load_test.
+// ERRORS: Error(kLoadFailed) names the option. Covered by load_test.
 #pragma once
 
 #include "llama/model.h"

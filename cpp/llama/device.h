@@ -1,6 +1,6 @@
 // Facts about this build and machine: devices, buffer types, features, versions; and where
 // upstream's log lines go.
-// Thread rule: any thread, after init_backends(). Covered by llama_device_test.
+// Thread rule: any thread, after init_backends(). Covered by device_test.
 #pragma once
 
 #include <cstdint>

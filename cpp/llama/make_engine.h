@@ -2,7 +2,7 @@
 // adapters, warm-up.
 // Thread rule: any one thread; takes seconds to minutes, so the caller releases what it holds.
 // ERRORS: Error(kLoadFailed) with one sentence; nothing stays loaded.
-// Covered by llama_load_test.
+// Covered by load_test.
 #pragma once
 
 #include "engine/models.h"

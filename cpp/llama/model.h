@@ -1,7 +1,7 @@
 // A loaded model file: checked, mapped, and freed with the object.
 // Thread rule: built by one thread; afterwards const and shared.
 // ERRORS: Error(kLoadFailed) names the file and says what is wrong with it.
-// Covered by llama_load_test.
+// Covered by load_test.
 #pragma once
 
 #include "engine/models.h"

@@ -3,7 +3,7 @@
 // Thread rule: the thread that loads the model. Guarantee: the pools outlive every step of the
 // context they are attached to, if the context is freed first.
 // Functions of the CPU backend come from the registry's table, since the backend may be a library
-// that is loaded at run time. Covered by llama_load_test and every decode in the runner tests.
+// that is loaded at run time. Covered by load_test and every decode in the runner tests.
 #pragma once
 
 #include "ggml-backend.h"

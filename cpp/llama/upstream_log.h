@@ -1,7 +1,7 @@
 // Where upstream's log lines pass through, and how a load failure gets its reason: upstream returns
 // null and only logs why.
 // Thread rule: any thread; a LogCapture sees the lines of its own thread.
-// Guarantee: without a sink nothing is printed. Covered by llama_device_test and llama_load_test.
+// Guarantee: without a sink nothing is printed. Covered by device_test and load_test.
 #pragma once
 
 #include <string>

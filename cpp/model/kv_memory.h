@@ -1,7 +1,7 @@
 // The model's memory of sequences: what it is, what it allows, and the few operations the engine
 // needs. Kinds differ in whether a tail can be removed and a prefix shared; the engine asks
 // usable_prefix() instead of knowing the kinds, and the cold path is always right.
-// Thread rule: engine thread, except traits(). Covered by fake_kv_test and llama_kv_test.
+// Thread rule: engine thread, except traits(). Covered by prefix_cache_test and kv_memory_test.
 #pragma once
 
 #include "base/types.h"

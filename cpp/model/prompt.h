@@ -14,13 +14,13 @@
 namespace llamabox {
 
 struct MediaSpan {
-  std::int32_t start = 0;                             // index of the first row in `tokens`
-  std::int32_t n_rows = 0;                            // rows it takes in KV
-  Pos n_pos = 0;                                      // positions it takes, <= n_rows
-  std::uint64_t hash = 0;                             // of the content, for prefix sharing
-  bool can_split = true;                              // false: all rows in one decode call
-  std::shared_ptr<const std::vector<float>> embd;     // n_rows x n_embd
-  std::vector<Positions> positions;                   // n_rows, relative to the span's first
+  std::int32_t start = 0;                         // index of the first row in `tokens`
+  std::int32_t n_rows = 0;                        // rows it takes in KV
+  Pos n_pos = 0;                                  // positions it takes, <= n_rows
+  std::uint64_t hash = 0;                         // of the content, for prefix sharing
+  bool can_split = true;                          // false: all rows in one decode call
+  std::shared_ptr<const std::vector<float>> embd; // n_rows x n_embd
+  std::vector<Positions> positions;               // n_rows, relative to the span's first
 };
 
 struct Prompt {

@@ -1,7 +1,7 @@
 // Turns what a client sent into a Prompt: chat template, tokenizer, media.
 // Thread rule: encode() from any prompt worker, several at a time.
 // ERRORS: Error(kInvalidArgument) when the input cannot be rendered or tokenized.
-// Covered by llama_prompt_test; FakePromptEncoder serves the engine tests.
+// Covered by prompt_encoder_test; FakePromptEncoder serves the engine tests.
 #pragma once
 
 #include "model/output_parser.h"
@@ -35,9 +35,9 @@ using PromptInput = std::variant<TextPrompt, TokenPrompt, ChatPrompt>;
 
 struct EncodedPrompt {
   Prompt prompt;
-  std::string text;                // rendered; empty for token prompts
-  std::vector<std::string> stop;   // stop strings the template asks for
-  MakeOutputParser make_parser;    // empty: plain text
+  std::string text;              // rendered; empty for token prompts
+  std::vector<std::string> stop; // stop strings the template asks for
+  MakeOutputParser make_parser;  // empty: plain text
 };
 
 class PromptEncoder {

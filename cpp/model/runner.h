@@ -3,7 +3,7 @@
 // Thread rule: engine thread, except limits().
 // Guarantee: decode either runs every row (kOk) or leaves the memory as it was (kNoCells); after
 // kFailed the memory of the batch's sequences is unknown and must be dropped.
-// Covered by fake_runner_test and llama_runner_test.
+// Covered by the scheduler tests and runner_test.
 #pragma once
 
 #include "model/batch.h"

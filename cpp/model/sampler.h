@@ -1,6 +1,6 @@
 // Chooses tokens for one sequence: its parameters, its random state, its history of penalties.
 // Thread rule: one thread at a time. Guarantee: the same seed, logits and accepted tokens give the
-// same choices. Covered by llama_sampler_test and the engine tests through FakeSampler.
+// same choices. Covered by sampler_test and the engine tests through FakeSampler.
 #pragma once
 
 #include "base/types.h"

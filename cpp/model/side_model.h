@@ -29,10 +29,10 @@ struct LoraScale {
 
 struct SideCall {
   SideKind kind = SideKind::kEmbed;
-  std::vector<Prompt> inputs;      // embed: texts; rerank: query and document joined
-  std::vector<LoraScale> loras;    // set_lora
-  std::int32_t slot = kNoSlot;     // slot_*
-  std::string file;                // slot_save, slot_restore
+  std::vector<Prompt> inputs;   // embed: texts; rerank: query and document joined
+  std::vector<LoraScale> loras; // set_lora
+  std::int32_t slot = kNoSlot;  // slot_*
+  std::string file;             // slot_save, slot_restore
 };
 
 class SideModel {

@@ -1,4 +1,6 @@
-// Tokens as bytes. Thread rule: any thread, const. Covered by fake_vocab and llama_vocab_test.
+// The vocabulary: text to tokens, tokens to bytes.
+// Thread rule: any thread; everything is const.
+// Covered by vocab_test of the adapters.
 #pragma once
 
 #include "base/types.h"

@@ -82,7 +82,8 @@ class EngineConfig:
     n_threads: int | None = None
     # Compute threads while a prompt is read; None is the same as n_threads.
     n_threads_batch: int | None = None
-    flash_attn: bool = False
+    # None: where the device has kernels for it.
+    flash_attn: bool | None = None
     # Keep the whole context for sliding-window layers too.
     swa_full: bool = False
     # Keep the KV cells on the device that computes their layer.

@@ -15,7 +15,7 @@ def version_text() -> str:
 
 def system_info_text() -> str:
     """The processor features and settings that the compute backends report."""
-    return _core.system_info().rstrip("\n") + "\n"
+    return f"{_core.system_info().strip()}\n"
 
 
 def devices_text() -> str:

@@ -41,7 +41,7 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             n_slots=engine.n_slots,
             n_threads=engine.n_threads or 0,
             n_threads_batch=engine.n_threads_batch or 0,
-            flash_attn=_core.FlashAttn.ON if engine.flash_attn else _core.FlashAttn.OFF,
+            flash_attn=_flash_attn(engine.flash_attn),
             swa_full=engine.swa_full,
             kv_offload=engine.offload_kqv,
             cache_type_k=engine.type_k,
@@ -49,3 +49,9 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             warmup=model.warmup,
         ),
     )
+
+
+def _flash_attn(wanted: bool | None) -> _core.FlashAttn:
+    if wanted is None:
+        return _core.FlashAttn.AUTO
+    return _core.FlashAttn.ON if wanted else _core.FlashAttn.OFF

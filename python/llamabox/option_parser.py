@@ -161,9 +161,9 @@ def _checked(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
                 f" the {engine.n_batch} of --batch-size"
             )
         config = config.replace(engine__n_ubatch=engine.n_batch)
-    if engine.type_v.startswith(_QUANTISED_PREFIXES) and not engine.flash_attn:
+    if engine.type_v.startswith(_QUANTISED_PREFIXES) and engine.flash_attn is False:
         raise UsageError(
-            f"{spelled['engine.type_v']}: {engine.type_v} is not allowed without --flash-attn;"
+            f"{spelled['engine.type_v']}: {engine.type_v} is not allowed with --no-flash-attn;"
             " expected one of f32, f16, bf16"
         )
     return config

@@ -92,7 +92,7 @@ _SERVER_OPTIONS = (
     _server("-s --seed", "Seed of sampling; -1 = a new one for each request",
             Store("sampling.seed", integer(0, 2**32 - 1, special={-1: None, 2**32 - 1: None},
                                            meaning="-1 for a random seed")), "-1"),
-    _server("-fa --flash-attn", "Compute attention with Flash Attention",
+    _server("-fa --flash-attn", "Compute attention with Flash Attention (default: where it can)",
             Assign("engine.flash_attn", True)),
     _server("--no-flash-attn", "Compute attention without Flash Attention",
             Assign("engine.flash_attn", False)),

@@ -66,8 +66,8 @@ TEST_CASE("bytes that never become a character are replaced") {
   CHECK(assembler.finish() == "\xEF\xBF\xBD");
   CHECK(valid_utf8("\xFF") == "\xEF\xBF\xBD");
   CHECK(valid_utf8("\xC0\x80") == "\xEF\xBF\xBD\xEF\xBF\xBD"); // overlong
-  CHECK(valid_utf8("\xED\xA0\x80").size() == 9);                // surrogate
-  CHECK(valid_utf8("\xF4\x90\x80\x80").size() == 12);           // beyond the last character
+  CHECK(valid_utf8("\xED\xA0\x80").size() == 9);               // surrogate
+  CHECK(valid_utf8("\xF4\x90\x80\x80").size() == 12);          // beyond the last character
   CHECK(valid_utf8("ok \xE2\x82\xAC") == "ok \xE2\x82\xAC");
 }
 

@@ -82,7 +82,7 @@ TEST_CASE("preemption keeps the random state") {
   CHECK(some > 0);
 }
 
-TEST_CASE("no cell although the budget saw room: retained prefixes go first, then the plan shrinks") {
+TEST_CASE("no cell although the budget saw room: retained prefixes go, then the plan shrinks") {
   Rig rig;
   const RequestId first = rig.generate("leaves a retained prefix", 4);
   rig.run_until_idle();

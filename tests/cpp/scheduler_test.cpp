@@ -250,7 +250,12 @@ TEST_CASE("an output parser splits the text and turns stop into tool_calls") {
 TEST_CASE("media rows run as embeddings at their own positions, whole when they must be") {
   auto embd = std::make_shared<std::vector<float>>(24 * 4);
   std::iota(embd->begin(), embd->end(), 0.5F);
-  MediaSpan span{.start = 3, .n_rows = 24, .n_pos = 5, .hash = 99, .can_split = false, .embd = embd,
+  MediaSpan span{.start = 3,
+                 .n_rows = 24,
+                 .n_pos = 5,
+                 .hash = 99,
+                 .can_split = false,
+                 .embd = embd,
                  .positions = {}};
   for (Pos i = 0; i < 24; ++i) {
     span.positions.push_back({0, i / 6, i % 6, 0});

@@ -31,7 +31,7 @@ def _provide_core() -> None:
 def demo_config(**targets: object) -> ServerConfig:
     """The settings of a small server on the built-in demo model."""
     config = ServerConfig().replace(model__path=str(DEMO_MODEL), model__alias="demo")
-    return config.replace(engine__n_ctx=2048, **targets)
+    return config.replace(**{"engine__n_ctx": 2048, **targets})
 
 
 def demo_engine(config: ServerConfig) -> Engine:

@@ -1,4 +1,6 @@
-// A clock that moves only when a test or the fake runner moves it.
+// A clock that moves only when a test or the fake runner moves it, so that no test waits for
+// time and every measured span is known.
+// Thread rule: any thread.
 #pragma once
 
 #include "base/clock.h"

@@ -117,9 +117,7 @@ struct FakeOwner final : ModelOwner {};
 
 } // namespace
 
-RunnerLimits FakeRunner::limits() const {
-  return {params_.n_ctx, params_.n_batch, kFakeVocab, 4};
-}
+RunnerLimits FakeRunner::limits() const { return {params_.n_ctx, params_.n_batch, kFakeVocab, 4}; }
 
 DecodeStatus FakeRunner::decode(const Batch &batch) {
   if (!next_status.empty()) {

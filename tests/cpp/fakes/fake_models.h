@@ -1,5 +1,6 @@
 // A whole fake model: its next token is a fixed function of what its memory holds for the sequence.
-// Tokens 0..255 are bytes, 256 ends the generation; a few ids beyond are pieces that cut UTF-8.
+// Tokens 0..255 are bytes, 256 ends the generation.
+// Thread rule: as the interfaces it implements.
 #pragma once
 
 #include "engine/models.h"
@@ -22,11 +23,11 @@ struct FakeModelParams {
   std::int32_t n_cells = 256;
   std::int32_t n_batch = 64;
   std::int32_t n_slots = 4;
-  std::int32_t end_one_in = 0;   // chance of the end token: one in this many; 0: never
+  std::int32_t end_one_in = 0; // chance of the end token: one in this many; 0: never
   KvKind kind = KvKind::kUnified;
   std::int32_t n_window = 0;
-  std::int32_t step_us = 0;      // real time a decode takes, for boundary tests
-  std::string fixed_text;        // generate this text over and over instead of hashing
+  std::int32_t step_us = 0; // real time a decode takes, for boundary tests
+  std::string fixed_text;   // generate this text over and over instead of hashing
 };
 
 // Decodes into a FakeKv; failures can be ordered ahead.
@@ -42,7 +43,7 @@ public:
   FakeClock *clock = nullptr;           // advanced by each decode when set
   double ms_per_step = 1;
   double ms_per_row = 0.1;
-  std::vector<Batch> log;               // of successful decodes, when keep_log
+  std::vector<Batch> log; // of successful decodes, when keep_log
   bool keep_log = false;
 
 private:

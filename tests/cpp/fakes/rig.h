@@ -1,5 +1,6 @@
-// A scheduler on a fake model, driven by hand: submit, step, look at what came out. Checks every
-// invariant after every step.
+// A scheduler on a fake model, driven by hand: submit, step, look at what came out.
+// Thread rule: one thread, the test's.
+// Guarantee: every invariant is checked after every step; a broken one throws.
 #pragma once
 
 #include "engine/scheduler.h"
@@ -71,7 +72,7 @@ public:
 
   void cancel(RequestId id) { registry_.cancel(id); }
 
-  // Takes the engine through one step; the broken invariant, if any, ends the program's test.
+  // One step of the engine. ERRORS: std::logic_error names a broken invariant.
   void step() {
     scheduler_->step(std::exchange(arrivals_, {}));
     for (Event &event : channel_.drain()) {

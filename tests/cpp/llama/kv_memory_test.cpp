@@ -52,11 +52,11 @@ TEST_CASE("a shared prefix and a cut one continue as a cold one") {
     models->kv->share(0, 1, 40);
     CHECK(models->kv->length(1) == 40);
     CHECK(models->kv->length(0) == 60);
-    check_same(run(*models, 1, 40, tail), cold);
+    check_same(*models, run(*models, 1, 40, tail), cold);
 
     models->kv->trim(0, 40);
     CHECK(models->kv->length(0) == 40);
-    check_same(run(*models, 0, 40, tail), cold);
+    check_same(*models, run(*models, 0, 40, tail), cold);
   }
 }
 
@@ -85,7 +85,7 @@ TEST_CASE("the sequences of split memory are cut, each for itself") {
   REQUIRE(models->kv->usable_prefix(1, 30) == 30);
   models->kv->trim(1, 30);
   CHECK(models->kv->length(0) == 50);
-  check_same(run(*models, 1, 30, all.last(20)), cold);
+  check_same(*models, run(*models, 1, 30, all.last(20)), cold);
   CHECK_THROWS_AS(models->kv->share(0, 2, 30), Error);
 }
 
@@ -107,7 +107,7 @@ TEST_CASE("a recurrent state is all or nothing") {
     models->kv->trim(0, 0);
     CHECK(models->kv->length(0) == 0);
     CHECK(models->kv->usable_prefix(0, 10) == 0);
-    check_same(run(*models, 0, 0, tokens), cold);
+    check_same(*models, run(*models, 0, 0, tokens), cold);
   }
 }
 
@@ -132,7 +132,7 @@ TEST_CASE("a sliding window goes back only as far as it remembers") {
   kv.trim(0, 0);
   run(*models, 0, 0, all.first(200));
   run(*models, 0, 200, all.subspan(200, 190));
-  check_same(run(*models, 0, 390, tail), warm);
+  check_same(*models, run(*models, 0, 390, tail), warm);
 }
 
 TEST_CASE("a full window pool forgets nothing") {

@@ -125,9 +125,9 @@ TEST_CASE("loading does without a map, without a warm-up, with two thread pools"
   const auto models = load_models(params);
   const std::vector<Token> tokens = some_tokens(20);
   const auto plain = load("demo");
-  check_same(run(*models, 0, 0, tokens), run(*plain, 0, 0, tokens));
+  check_same(*models, run(*models, 0, 0, tokens), run(*plain, 0, 0, tokens));
   const std::vector<Token> one = some_tokens(1, 5);
-  check_same(run(*models, 0, 20, one), run(*plain, 0, 20, one));
+  check_same(*models, run(*models, 0, 20, one), run(*plain, 0, 20, one));
 }
 
 TEST_CASE("the warm-up leaves the memory empty") {

@@ -21,8 +21,8 @@ TEST_CASE("rows of several sequences give what each gives alone") {
     append_rows(batch, 2, 0, first);
     batch.back().logits = true;
     REQUIRE(models->runner->decode(batch) == DecodeStatus::kOk);
-    check_same(copy_logits(*models->runner, 16), second_alone);
-    check_same(copy_logits(*models->runner, 40), first_alone);
+    check_same(*models, copy_logits(*models->runner, 16), second_alone);
+    check_same(*models, copy_logits(*models->runner, 40), first_alone);
     CHECK(models->kv->length(2) == 24);
     CHECK(models->kv->length(3) == 17);
   }
@@ -37,7 +37,7 @@ TEST_CASE("a prompt in chunks, and token by token, is the prompt in one piece") 
     const std::vector<float> whole = run(*models, 0, 0, all);
     run(*models, 1, 0, all.first(70));
     run(*models, 1, 70, all.subspan(70, 79));
-    check_same(run(*models, 1, 149, all.last(1)), whole);
+    check_same(*models, run(*models, 1, 149, all.last(1)), whole);
   }
 }
 
@@ -50,7 +50,7 @@ TEST_CASE("a step in the middle of a prompt needs no logits") {
   REQUIRE(models->runner->decode(batch) == DecodeStatus::kOk);
   CHECK_THROWS_AS(models->runner->logits(19), Error);
   const std::vector<float> last = run(*models, 0, 20, all.last(10));
-  check_same(last, run(*models, 1, 0, all));
+  check_same(*models, last, run(*models, 1, 0, all));
 }
 
 TEST_CASE("logits are asked for by batch row") {
@@ -67,8 +67,8 @@ TEST_CASE("logits are asked for by batch row") {
   CHECK_THROWS_AS(models->runner->logits(3), Error);
   CHECK_THROWS_AS(models->runner->logits(8), Error);
   CHECK_THROWS_AS(models->runner->logits(-1), Error);
-  check_same(third, run(*models, 1, 0, all.first(3)));
-  check_same(sixth, run(*models, 2, 0, all.first(6)));
+  check_same(*models, third, run(*models, 1, 0, all.first(3)));
+  check_same(*models, sixth, run(*models, 2, 0, all.first(6)));
 }
 
 TEST_CASE("an embedding row does what its token does") {
@@ -87,7 +87,7 @@ TEST_CASE("an embedding row does what its token does") {
     return copy_logits(*models->runner, 3);
   };
   const std::vector<float> first = logits_of(0, one);
-  check_same(first, logits_of(1, one));
+  check_same(*models, first, logits_of(1, one));
   CHECK(largest_difference(first, logits_of(2, other)) > 0.1F);
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("without cells nothing changes, and the rows run once there is room") 
     models->kv->trim(0, 0);
     const std::vector<float> after = run(*models, 2, 0, more);
     models->kv->trim(1, 0);
-    check_same(after, run(*models, 3, 0, more));
+    check_same(*models, after, run(*models, 3, 0, more));
   }
 }
 
@@ -135,7 +135,7 @@ TEST_CASE("what upstream would abort for is a failed step, and the runner goes o
           }
         }) == DecodeStatus::kFailed);
   CHECK(models->kv->length(1) == 0);
-  check_same(run(*models, 2, 0, tokens), expected);
+  check_same(*models, run(*models, 2, 0, tokens), expected);
 }
 
 TEST_CASE("drafts widen the number of rows with logits") {
@@ -152,5 +152,5 @@ TEST_CASE("drafts widen the number of rows with logits") {
   REQUIRE(models->runner->decode(batch) == DecodeStatus::kOk);
   const std::vector<float> last = copy_logits(*models->runner, 15);
   models->kv->trim(3, 0);
-  check_same(last, run(*models, 3, 0, some_tokens(4, 3)));
+  check_same(*models, last, run(*models, 3, 0, some_tokens(4, 3)));
 }

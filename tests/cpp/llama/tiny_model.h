@@ -89,12 +89,15 @@ inline float largest_difference(std::span<const float> a, std::span<const float>
   return largest;
 }
 
-// ggml takes other kernels for one row than for several, and rounds to 16 bits in some of them, so
-// equal means the same choice and logits that differ by less than 1 % of their spread.
-inline void check_same(std::span<const float> a, std::span<const float> b) {
-  CHECK(best_of(a) == best_of(b));
+// Logits of one prompt run in two ways: the same choice, and nearly the same values, since ggml
+// takes other kernels for one row than for several. The input of 8-bit weights is rounded to 8 bits,
+// where a last-bit difference becomes a step: measured up to 1.5 % of the logits' spread, against
+// 0.1 % for 16-bit weights, whose models show one wrong token of the prompt (0.2 % and more).
+inline void check_same(const Models &models, std::span<const float> a, std::span<const float> b) {
+  const bool has_8_bit_weights = 2 * models.info.size_bytes < 3 * models.info.n_params;
   const auto [least, most] = std::minmax_element(a.begin(), a.end());
-  CHECK(largest_difference(a, b) < 0.01F * (*most - *least));
+  CHECK(best_of(a) == best_of(b));
+  CHECK(largest_difference(a, b) < (has_8_bit_weights ? 0.03F : 0.0015F) * (*most - *least));
 }
 
 // The error a call ends with; its code is kNone when the call ends well.

@@ -132,8 +132,8 @@ def test_the_last_option_for_a_field_wins(words: str, n_slots: int) -> None:
         ("-", '"-" belongs to no flag'),
         ("-b 256 -ub 512", "-ub: 512 is not allowed; expected at most the 256 of --batch-size"),
         ("-ub 4096", "-ub: 4096 is not allowed; expected at most the 2048 of --batch-size"),
-        ("-ctv q8_0", "-ctv: q8_0 is not allowed without --flash-attn"),
-        ("-fa -ctv iq4_nl --no-flash-attn", "-ctv: iq4_nl is not allowed without --flash-attn"),
+        ("--no-flash-attn -ctv q8_0", "-ctv: q8_0 is not allowed with --no-flash-attn"),
+        ("-fa -ctv iq4_nl --no-flash-attn", "-ctv: iq4_nl is not allowed with --no-flash-attn"),
     ],
 )
 def test_a_bad_command_line_is_one_line_that_names_flag_value_and_limits(
@@ -168,6 +168,7 @@ def test_the_default_micro_batch_follows_a_smaller_batch() -> None:
 
 def test_quantised_v_cells_are_allowed_with_flash_attention_in_any_order() -> None:
     assert parse(["-ctv", "q4_0", "-fa"]).config.engine.type_v == "q4_0"
+    assert parse(["-ctv", "q4_0"]).config.engine.type_v == "q4_0"
 
 
 def test_an_action_ends_the_reading_where_it_stands() -> None:
