@@ -1,0 +1,1 @@
+"""Corpus, tokenizer, network and export of the demo model; used by tools/train_demo_model.py."""
