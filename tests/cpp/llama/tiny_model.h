@@ -90,7 +90,7 @@ inline float largest_difference(std::span<const float> a, std::span<const float>
 }
 
 // Logits of one prompt run in two ways: the same choice, and nearly the same values, since ggml
-// takes other kernels for one row than for several. The input of 8-bit weights is rounded to 8 bits,
+// takes other kernels for one row than for several. The input of 8-bit weights is cut to 8 bits,
 // where a last-bit difference becomes a step: measured up to 1.5 % of the logits' spread, against
 // 0.1 % for 16-bit weights, whose models show one wrong token of the prompt (0.2 % and more).
 inline void check_same(const Models &models, std::span<const float> a, std::span<const float> b) {

@@ -76,10 +76,10 @@ def test_greedy_text_is_upstreams(model: str, serve: Serve) -> None:
         assert generated(server, golden.prompt) == (golden.text, golden.finish)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_batched_with_others_is_alone(model: str, serve: Serve) -> None:
-    server = serve(MODELS[model], engine__n_slots=N_BESIDE + 1)
-    expected = goldens(model)
+def test_batched_with_others_is_alone(serve: Serve) -> None:
+    # For random weights, where near ties must be told apart, see tests/cpp/llama/equality_test.cpp.
+    server = serve(MODELS["demo"], engine__n_slots=N_BESIDE + 1)
+    expected = goldens("demo")
     with ThreadPoolExecutor(N_BESIDE + 1) as pool:
         texts = list(pool.map(lambda golden: generated(server, golden.prompt), expected))
     assert texts == [(golden.text, golden.finish) for golden in expected]
@@ -97,10 +97,10 @@ def test_streamed_is_not_streamed(serve: Serve) -> None:
 def test_preempted_is_undisturbed(serve: Serve) -> None:
     # 256 cells for eight sequences of some 90: memory runs out again and again.
     server = serve(MODELS["demo"], engine__n_slots=8, engine__n_ctx=256, http__metrics=True)
-    expected = [golden for golden in goldens("demo") if len(golden.text) > 80]
+    expected = [golden for golden in goldens("demo") if len(golden.text) > 80] * 2
     assert len(expected) >= 8
     with ThreadPoolExecutor(8) as pool:
-        texts = list(pool.map(lambda golden: generated(server, golden.prompt), expected * 2))
-    assert texts == [(golden.text, golden.finish) for golden in expected * 2]
+        texts = list(pool.map(lambda golden: generated(server, golden.prompt), expected))
+    assert texts == [(golden.text, golden.finish) for golden in expected]
     assert server.engine is not None
     assert server.engine.stats().n_preempted > 0
