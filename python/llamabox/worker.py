@@ -31,6 +31,8 @@ from llamabox.worker_channel import notify_ready
 Load = Callable[[ServerConfig, int], Engine]
 """Loads an engine; the second argument is a descriptor for upstream's log lines."""
 
+_SWITCH_INTERVAL_S = 0.001
+
 _logger = logging.getLogger(__name__)
 
 
@@ -42,6 +44,8 @@ def run_worker(
     Returns the exit code: 0 after a normal stop, 1 when the model cannot be loaded. ``load``
     replaces the loader in tests.
     """
+    # Threads beside the loop read large bodies; it must get its turn sooner than the usual 5 ms.
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Worker(config, load or _load).run(list(sockets)))
 

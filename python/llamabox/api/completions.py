@@ -12,7 +12,8 @@ from llamabox.api.json_body import read_body
 from llamabox.api.prompts import Prompt
 from llamabox.api.reply import Choice, Reply, new_reply
 from llamabox.api.schema import COMPLETION, read_fields
-from llamabox.engine import CoreModule
+from llamabox.engine import Engine
+from llamabox.errors import ContextExceededError
 from llamabox.http.message import Response
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ async def completions(call: Call) -> Response | None:
 
 def _job(call: Call, body: dict[str, Any]) -> Job:
     values = read_fields(body, COMPLETION)
-    prompts = [_prompt(call.engine.core, prompt) for prompt in values["prompt"]["prompts"]]
+    prompts = [_prompt(call.engine, prompt) for prompt in values["prompt"]["prompts"]]
     requests = build_requests(call, prompts, values)
     n_per_request = values["generate"].get("n", 1)
     n_choices = n_per_request * len(prompts)
@@ -83,7 +84,14 @@ def _job(call: Call, body: dict[str, Any]) -> Job:
     return Job(requests, n_per_request, "prompt", CompletionShape(reply), reply)
 
 
-def _prompt(core: CoreModule, prompt: Prompt) -> _core.TextPrompt | _core.TokenPrompt:
+def _prompt(engine: Engine, prompt: Prompt) -> _core.TextPrompt | _core.TokenPrompt:
     if isinstance(prompt, str):
-        return core.TextPrompt(text=prompt)
-    return core.TokenPrompt(tokens=prompt)
+        return engine.core.TextPrompt(text=prompt)
+    # The core says so too, but handing it millions of ids would hold up every other thread.
+    if len(prompt) >= engine.n_ctx:
+        raise ContextExceededError(
+            f"the prompt has {len(prompt)} tokens; the context holds {engine.n_ctx}, one of them"
+            " for the answer",
+            "prompt",
+        )
+    return engine.core.TokenPrompt(tokens=prompt)

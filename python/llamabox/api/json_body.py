@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from llamabox.api import large_json
 from llamabox.errors import InvalidArgumentError
 
 MAX_DEPTH = 128
@@ -23,13 +24,14 @@ T = TypeVar("T")
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """Return the object that ``body`` holds; raises InvalidArgumentError for anything else."""
+    is_large = len(body) > OFF_LOOP_BYTES
     try:
-        value = orjson.loads(body)
+        value = large_json.loads(body) if is_large else orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidArgumentError(f"the body is not valid JSON: {error.msg}") from None
     if type(value) is not dict:
         raise InvalidArgumentError("the body must be a JSON object")
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+    if is_large or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(value)
     return value
 

@@ -74,6 +74,11 @@ def test_stray_commas_are_refused(text: bytes) -> None:
     assert outcome(lambda data: loads(data, SMALL), text) == "refused"
 
 
+def test_an_array_is_no_key() -> None:
+    assert outcome(lambda data: loads(data, SMALL), b"{[1,2,3,4,5]: 1}") == "refused"
+    assert loads(b'{"a long key": 1, "a long key": 2}', SMALL) == {"a long key": 2}
+
+
 def test_a_million_small_values_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="too many values"):
         loads(b"[" + b"[],{}," * 200_000 + b"1]")
