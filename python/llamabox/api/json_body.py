@@ -22,7 +22,7 @@ OFF_LOOP_BYTES = 256 * 1024
 T = TypeVar("T")
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """Return the object that ``body`` holds; raises InvalidArgumentError for anything else."""
     is_large = len(body) > OFF_LOOP_BYTES
     try:
@@ -51,7 +51,7 @@ def _check_depth(value: dict[str, Any]) -> None:
         ]
 
 
-async def read_body(body: bytes, build: Callable[[dict[str, Any]], T]) -> T:
+async def read_body(body: bytes | bytearray, build: Callable[[dict[str, Any]], T]) -> T:
     """Parse ``body`` and return ``build`` of it; a large body is handled in a thread as a whole."""
     if len(body) <= OFF_LOOP_BYTES:
         return build(parse_object(body))

@@ -16,6 +16,8 @@ import orjson
 
 from llamabox.errors import InvalidArgumentError
 
+Text = bytes | bytearray
+
 _BACKSLASH = ord("\\")
 _HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 
@@ -42,9 +44,9 @@ class _Cutter:
     marker: str = field(default_factory=lambda: os.urandom(12).hex())
     pieces: list[Any] = field(default_factory=list)
 
-    def without_strings(self, text: bytes) -> bytes:
+    def without_strings(self, text: Text) -> bytes:
         """The text with a name in place of each long string."""
-        parts: list[bytes] = []
+        parts: list[Text] = []
         copied = at = 0
         while (start := text.find(b'"', at)) >= 0:
             end = _string_end(text, start + 1)
@@ -56,9 +58,9 @@ class _Cutter:
         parts.append(text[copied:])
         return b"".join(parts)
 
-    def without_arrays(self, text: bytes) -> bytes:
+    def without_arrays(self, text: Text) -> bytes:
         """The text, free of long strings, with a name in place of each long array of scalars."""
-        parts: list[bytes] = []
+        parts: list[Text] = []
         copied = at = 0
         while (outer := text.find(b"[", at)) >= 0 and (end := text.find(b"]", outer)) >= 0:
             start = text.rfind(b"[", outer, end)
@@ -104,7 +106,7 @@ class _Cutter:
         return b'"%b%d"' % (self.marker.encode(), len(self.pieces))
 
 
-def loads(text: bytes, sizes: Sizes | None = None) -> Any:
+def loads(text: Text, sizes: Sizes | None = None) -> Any:
     """Return what ``orjson.loads`` returns.
 
     Raises InvalidArgumentError or orjson.JSONDecodeError for what is not JSON, and the former for
@@ -118,7 +120,7 @@ def loads(text: bytes, sizes: Sizes | None = None) -> Any:
     return cutter.put_back(orjson.loads(skeleton))
 
 
-def _string_end(text: bytes, start: int) -> int:
+def _string_end(text: Text, start: int) -> int:
     """The position of the quote that ends the string whose characters begin at ``start``."""
     at = start
     while True:
@@ -130,7 +132,7 @@ def _string_end(text: bytes, start: int) -> int:
         at = end + 1
 
 
-def _is_escaped(text: bytes, start: int, at: int) -> bool:
+def _is_escaped(text: Text, start: int, at: int) -> bool:
     """Whether an odd number of backslashes stands before ``at``, none of them before ``start``."""
     first = at
     while first > start and text[first - 1] == _BACKSLASH:
@@ -138,15 +140,15 @@ def _is_escaped(text: bytes, start: int, at: int) -> bool:
     return (at - first) % 2 == 1
 
 
-def _read_string(text: bytes, start: int, end: int, slice_bytes: int) -> Iterator[str]:
+def _read_string(text: Text, start: int, end: int, slice_bytes: int) -> Iterator[str]:
     at = start
     while at < end:
         cut = end if end - at <= slice_bytes else _cut(text, at, at + slice_bytes)
-        yield orjson.loads(b'"%b"' % text[at:cut])
+        yield orjson.loads(b"".join((b'"', text[at:cut], b'"')))
         at = cut
 
 
-def _cut(text: bytes, start: int, cut: int) -> int:
+def _cut(text: Text, start: int, cut: int) -> int:
     """The last position up to ``cut`` that splits no character of the string at ``start``."""
     for _ in range(3):  # a UTF-8 character has at most three bytes after its first
         if text[cut] & 0xC0 == 0x80:
@@ -162,17 +164,17 @@ def _cut(text: bytes, start: int, cut: int) -> int:
     return cut
 
 
-def _has_text(text: bytes, start: int, end: int) -> bool:
+def _has_text(text: Text, start: int, end: int) -> bool:
     return text.find(b'"', start, end) >= 0 or text.find(b"{", start, end) >= 0
 
 
-def _read_array(text: bytes, start: int, end: int, slice_bytes: int) -> list[Any]:
+def _read_array(text: Text, start: int, end: int, slice_bytes: int) -> list[Any]:
     values: list[Any] = []
     at = start
     while True:
         cut = text.find(b",", at + slice_bytes, end)
         cut = end if cut < 0 else cut
-        piece = orjson.loads(b"[%b]" % text[at:cut])
+        piece = orjson.loads(b"".join((b"[", text[at:cut], b"]")))
         if not piece and (at > start or cut < end):
             raise InvalidArgumentError("the body is not valid JSON: an array has a stray comma")
         values += piece

@@ -58,7 +58,7 @@ class Request:
     path: str  # percent-decoded, without the query
     query: str  # raw text after the first "?", or ""
     headers: Headers
-    body: bytes
+    body: bytes | bytearray
     client: str  # "address:port", "[address]:port" or "unix"
     request_id: str  # only [A-Za-z0-9._-], 1 to 128 characters; to echo and log, never a key
     http_version: str  # "1.0" or "1.1"
