@@ -36,7 +36,7 @@ from typing import Any
 from fake_model import ID_HIGH, ID_LOW, N_SLOTS, core_engine, load_core
 from load import Load, percentile, run_load
 from process_tree import thread_cpu_s
-from server_process import HOST, end, free_port, get, wait_until
+from server_process import HOST, end, end_servers_on_sigterm, free_port, get, wait_until
 
 STEP_US = 2000
 MAX_LATER_MS = 1.0
@@ -159,6 +159,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two short rounds")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args()
+    end_servers_on_sigterm()
     if args.quick:
         args.rounds, args.requests, args.max_tokens = 2, 800, 250
     steps = measure_steps(args.rounds, args.requests)

@@ -25,7 +25,7 @@ from compare_table import OURS, PEER, render, rows
 from endless_model import endless
 from load import Load, Summary, run_load
 from references import Lengths, bare_loop, batched_bench
-from server_process import HOST, Running, Setup, check_tools, running
+from server_process import HOST, Running, Setup, check_tools, end_servers_on_sigterm, running
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("step_bench", "llama-server", "llama-batched-bench")
@@ -181,6 +181,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     args = parse()
+    end_servers_on_sigterm()
     setup = Setup(
         model=endless(args.model),
         bin_dir=args.bin_dir,
