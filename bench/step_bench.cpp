@@ -65,9 +65,9 @@ Options parse(int argc, char **argv) {
     std::int32_t *value;
   };
   const Number numbers[] = {
-      {"-t", &options.n_threads},    {"-c", &options.n_ctx},       {"-b", &options.n_batch},
-      {"-ub", &options.n_ubatch},    {"-np", &options.n_parallel}, {"-fa", &options.flash_attn},
-      {"--poll", &options.poll},     {"-s", &options.n_sequences}, {"-p", &options.n_prompt},
+      {"-t", &options.n_threads}, {"-c", &options.n_ctx},       {"-b", &options.n_batch},
+      {"-ub", &options.n_ubatch}, {"-np", &options.n_parallel}, {"-fa", &options.flash_attn},
+      {"--poll", &options.poll},  {"-s", &options.n_sequences}, {"-p", &options.n_prompt},
       {"-n", &options.n_new},
   };
   for (int i = 1; i < argc; i += 2) {
@@ -125,8 +125,8 @@ Loaded load(const Options &options) {
   params.n_outputs_max = params.n_seq_max;
   params.n_threads = options.n_threads;
   params.n_threads_batch = options.n_threads;
-  params.flash_attn_type = options.flash_attn != 0 ? LLAMA_FLASH_ATTN_TYPE_ENABLED
-                                                   : LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  params.flash_attn_type =
+      options.flash_attn != 0 ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
   params.kv_unified = true;
   params.no_perf = true;
   loaded.context.reset(llama_init_from_model(loaded.model.get(), params));

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <exception>
+#include <utility>
 
 namespace py = pybind11;
 
@@ -38,7 +39,7 @@ const char *class_name(ErrorCode code) {
 
 void translate(std::exception_ptr thrown) {
   try {
-    std::rethrow_exception(thrown);
+    std::rethrow_exception(std::move(thrown));
   } catch (const Error &error) {
     const py::object value = make_exception(error.code(), error.what(), error.param());
     PyErr_SetObject(py::type::of(value).ptr(), value.ptr());
