@@ -165,7 +165,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("-b", "--batch-size", type=int, default=2048)
     parser.add_argument("-ub", "--ubatch-size", type=int, default=512)
     parser.add_argument("-np", "--parallel", type=int, default=32)
-    parser.add_argument("-fa", "--flash-attn", action="store_true")
+    parser.add_argument("--no-flash-attn", dest="flash_attn", action="store_false")
     parser.add_argument("--idle-s", type=float, default=4.0, help="seconds the idle CPU is watched")
     parser.add_argument("--load-timeout-s", type=float, default=180.0)
     parser.add_argument("--time-limit-s", type=float, default=1500.0, help="no round starts after")
