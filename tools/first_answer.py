@@ -45,7 +45,7 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
 
 def answer(port: int) -> Iterator[str]:
     """The pieces of the answer as they come."""
-    body = {"messages": [{"role": "user", "content": QUESTION}], "stream": True, "max_tokens": 128}
+    body = {"messages": [{"role": "user", "content": QUESTION}], "stream": True, "temperature": 0}
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
