@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HOST = "127.0.0.1"
-QUESTION = "Hello! Who are you?"
+QUESTION = "Tell me a story about a cat."
 LOG = Path(__file__).resolve().parent.parent / "build" / "run.log"
 START_SECONDS = 60
 STOP_SECONDS = 30
