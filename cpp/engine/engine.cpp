@@ -25,8 +25,7 @@ Engine::Engine(std::unique_ptr<Models> models, EngineParams params, std::unique_
   require_range("n_queue_contexts", params_.n_queue_contexts, 1, 1 << 10);
   require_range("n_prompt_workers", params_.n_prompt_workers, 1, 16);
   scheduler_ = std::make_unique<Scheduler>(
-      SchedulerContext{*models_, params_, *clock_, registry_, channel_});
-  stats_ = scheduler_->stats();
+      SchedulerContext{*models_, params_, *clock_, registry_, channel_, stats_});
 }
 
 Engine::~Engine() { stop(); }
@@ -73,11 +72,6 @@ void Engine::cancel(RequestId id) {
   }
 }
 
-Stats Engine::stats() const {
-  MutexLock lock(stats_mutex_);
-  return stats_;
-}
-
 std::vector<Token> Engine::tokenize(const std::string &text, TokenizeOptions options) const {
   return models_->vocab->tokenize(text, options);
 }
@@ -105,8 +99,6 @@ void Engine::run() {
       running_ = false;
       break;
     }
-    MutexLock lock(stats_mutex_);
-    stats_ = scheduler_->stats();
   }
   end_rest(reason);
 }
@@ -125,10 +117,10 @@ void Engine::end_rest(const Error &reason) {
     registry_.ended(id);
     events.push_back(std::move(event));
   }
+  Stats last = scheduler_->stats();
+  last.healthy = reason.code() != ErrorCode::kInternal;
+  stats_.set(last);
   channel_.push_batch(events);
-  MutexLock lock(stats_mutex_);
-  stats_ = scheduler_->stats();
-  stats_.healthy = reason.code() != ErrorCode::kInternal;
 }
 
 } // namespace llamabox

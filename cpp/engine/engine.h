@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/event_channel.h"
 #include "base/inbox.h"
-#include "base/thread_annotations.h"
 #include "engine/params.h"
 #include "engine/prompt_worker.h"
 #include "engine/request.h"
@@ -47,7 +46,8 @@ public:
   void cancel(RequestId id);
 
   std::vector<Event> drain() { return channel_.drain(); }
-  Stats stats() const;
+  // At least as new as the events that drain() has returned.
+  Stats stats() const { return stats_.get(); }
 
   std::vector<Token> tokenize(const std::string &text, TokenizeOptions options) const;
   // ERRORS: Error(kInvalidArgument) for an id that is not in the vocabulary.
@@ -62,6 +62,7 @@ private:
   EngineParams params_;
   std::unique_ptr<Clock> clock_;
   EventChannel channel_;
+  SharedStats stats_;
   RequestRegistry registry_;
   Inbox<Arrival> arrivals_;
   std::unique_ptr<PromptWorkers> prompt_workers_;
@@ -69,8 +70,6 @@ private:
   std::thread thread_;
 
   std::atomic<bool> running_{false};
-  mutable Mutex stats_mutex_;
-  Stats stats_ GUARDED_BY(stats_mutex_);
 };
 
 } // namespace llamabox

@@ -41,6 +41,12 @@ std::int32_t StepCost::prefill_rows_within(double target_ms) const {
   return static_cast<std::int32_t>(std::clamp(rows, double{kMinPrefillRows}, 1e6));
 }
 
+double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms) {
+  const auto n_decodes = std::ranges::count_if(candidates, &Candidate::decoding);
+  const auto n_all = static_cast<double>(candidates.size());
+  return n_decodes == 0 ? itl_target_ms : itl_target_ms * n_all / static_cast<double>(n_decodes);
+}
+
 StepPlan plan_step(std::span<const Candidate> candidates, std::int32_t n_batch,
                    std::int32_t n_prefill_rows) {
   StepPlan plan;

@@ -26,6 +26,11 @@ private:
   double ms_per_prefill_row_ = 0; // 0: not known yet
 };
 
+// How long a step beside running decodes may take: the target once for the streams that run, and
+// once more for each prompt that waits beside each of them. One long prompt hardly delays many
+// streams; many prompts, whose first tokens all wait, are not starved for the sake of a few.
+double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms);
+
 // REQUIRES: n_prefill_rows is the most the step may spend on prefills while something decodes.
 StepPlan plan_step(std::span<const Candidate> candidates, std::int32_t n_batch,
                    std::int32_t n_prefill_rows);

@@ -16,6 +16,9 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   arrival.stop.insert(arrival.stop.end(), encoded.stop.begin(), encoded.stop.end());
   arrival.make_parser = std::move(encoded.make_parser);
   SamplingParams sampling = generate.sampling;
+  if (!encoded.grammar.empty()) {
+    sampling.grammar = std::move(encoded.grammar);
+  }
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
     arrival.samplers.push_back(models.samplers->make(sampling, arrival.prompt->tokens));
     if (sampling.seed) {

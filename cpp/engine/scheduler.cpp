@@ -23,11 +23,12 @@ bool can_trim_tail(KvKind kind) { return kind != KvKind::kRecurrent && kind != K
 Scheduler::Scheduler(SchedulerContext context)
     : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
-      slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
+      shared_stats_(context.stats), slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
       admission_(slots_, queue_, cache_),
       can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)) {
   stats_.n_slots = params_.n_slots;
   stats_.n_kv_cells = cache_.traits().n_cells;
+  shared_stats_.set(stats_);
 }
 
 void Scheduler::step(std::vector<Arrival> arrivals) {
@@ -72,7 +73,8 @@ StepPlan Scheduler::plan() const {
     candidate.n_draft_max = can_draft_ ? limits_.n_batch : 0;
     candidates.push_back(candidate);
   }
-  return plan_step(candidates, limits_.n_batch, cost_.prefill_rows_within(params_.itl_target_ms));
+  const double target_ms = step_target_ms(candidates, params_.itl_target_ms);
+  return plan_step(candidates, limits_.n_batch, cost_.prefill_rows_within(target_ms));
 }
 
 PackedStep Scheduler::pack(const StepPlan &step_plan) {

@@ -33,6 +33,7 @@ struct SchedulerContext {
   const Clock &clock;
   RequestRegistry &registry;
   EventChannel &channel;
+  SharedStats &stats; // set before each step's events are pushed
 };
 
 class Scheduler {
@@ -81,6 +82,7 @@ private:
   const Clock &clock_;
   RequestRegistry &registry_;
   EventChannel &channel_;
+  SharedStats &shared_stats_;
 
   SlotTable slots_;
   WaitQueue queue_;

@@ -113,6 +113,7 @@ void Scheduler::publish() {
   stats_.n_slots_busy = slots_.n_busy();
   stats_.n_waiting = registry_.n_waiting();
   stats_.n_kv_used = cache_.n_used();
+  shared_stats_.set(stats_); // whoever sees a request end finds its slot free
   channel_.push_batch(events_);
 }
 

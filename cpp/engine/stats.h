@@ -1,9 +1,10 @@
 // A snapshot of what the engine does and has done, for metrics and health.
-// Thread rule: written by the engine thread, copied out under the engine's leaf mutex.
+// Thread rule: Stats is a value of the engine thread; SharedStats is its copy for any thread.
 // Covered by scheduler_test and the boundary tests.
 #pragma once
 
 #include "base/histogram.h"
+#include "base/thread_annotations.h"
 
 #include <cstdint>
 
@@ -31,6 +32,23 @@ struct Stats {
   double decode_seconds = 0;
   Histogram step_ms{{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000}};
   Histogram ttft_ms{{5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000}};
+};
+
+// The last published snapshot.
+class SharedStats {
+public:
+  void set(const Stats &stats) {
+    MutexLock lock(mutex_);
+    stats_ = stats;
+  }
+  Stats get() const {
+    MutexLock lock(mutex_);
+    return stats_;
+  }
+
+private:
+  mutable Mutex mutex_;
+  Stats stats_ GUARDED_BY(mutex_);
 };
 
 } // namespace llamabox

@@ -4,6 +4,7 @@
 // Covered by prompt_encoder_test; FakePromptEncoder serves the engine tests.
 #pragma once
 
+#include "model/grammar.h"
 #include "model/output_parser.h"
 #include "model/prompt.h"
 
@@ -38,6 +39,7 @@ struct EncodedPrompt {
   std::string text;              // rendered; empty for token prompts
   std::vector<std::string> stop; // stop strings the template asks for
   MakeOutputParser make_parser;  // empty: plain text
+  Grammar grammar;               // that tools ask for; empty: the request's own
 };
 
 class PromptEncoder {

@@ -3,6 +3,8 @@
 // Thread rule: plain value. Covered by sampler tests of the adapters.
 #pragma once
 
+#include "model/grammar.h"
+
 #include <cstdint>
 #include <optional>
 
@@ -18,6 +20,7 @@ struct SamplingParams {
   float repeat_penalty = 1.0f;       // 1 is off
   float frequency_penalty = 0.0f;    // 0 is off
   float presence_penalty = 0.0f;     // 0 is off
+  Grammar grammar;                   // empty: free
 };
 
 } // namespace llamabox

@@ -43,6 +43,13 @@ TEST_CASE("decodes go first and the target bounds what prefills get beside them"
   CHECK(plan.prefills[0].n_rows == 40);
 }
 
+TEST_CASE("a step may delay the streams that run in proportion to the prompts that wait") {
+  const std::vector<Candidate> many_run{decoding(0), decoding(1), decoding(2), prefilling(3, 10)};
+  CHECK(step_target_ms(many_run, 30) == doctest::Approx(40));
+  const std::vector<Candidate> many_wait{decoding(0), prefilling(1, 10), prefilling(2, 10)};
+  CHECK(step_target_ms(many_wait, 30) == doctest::Approx(90));
+}
+
 TEST_CASE("a target that leaves no time still leaves progress") {
   const std::vector<Candidate> candidates{decoding(0), prefilling(1, 1000)};
   CHECK(plan_step(candidates, 512, 0).prefills.at(0).n_rows == kMinPrefillRows);

@@ -34,7 +34,7 @@ public:
     fakes_.runner->clock = &clock_;
     params.n_slots = model.n_slots;
     scheduler_ = std::make_unique<Scheduler>(
-        SchedulerContext{*models_, params, clock_, registry_, channel_});
+        SchedulerContext{*models_, params, clock_, registry_, channel_, stats_});
   }
 
   // The request waits for the next step.
@@ -124,6 +124,7 @@ private:
   FakeClock clock_;
   RequestRegistry registry_;
   EventChannel channel_;
+  SharedStats stats_;
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<Arrival> arrivals_;
   std::map<RequestId, Outcome> outcomes_;
