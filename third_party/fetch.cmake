@@ -1,12 +1,17 @@
-# llamabox_source(VARIABLE NAME SUBFOLDER): set VARIABLE to the folder of an upstream source.
+# llamabox_source(VARIABLE NAME SUBFOLDER): set VARIABLE to the folder of an upstream source. Upstream's
+# own tools, built without our core, are built as published: the peer of benchmarks is not ours.
 # A packager who sets VARIABLE keeps it; otherwise fetch.py fetches the pinned archive.
 function(llamabox_source variable name subfolder)
   if(${variable})
     message(STATUS "${variable}: ${${variable}}")
     return()
   endif()
+  set(flags)
+  if(NOT LLAMABOX_CORE)
+    set(flags --as-published)
+  endif()
   execute_process(
-    COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/third_party/fetch.py ${name}
+    COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/third_party/fetch.py ${name} ${flags}
     OUTPUT_VARIABLE folder OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   set(${variable} ${folder}/${subfolder} PARENT_SCOPE)
 endfunction()

@@ -1,11 +1,12 @@
 """Fetch, verify, unpack and patch the pinned upstream sources; print where they lie.
 
-Usage: fetch.py NAME
+Usage: fetch.py NAME [--as-published]
 
 NAME is a distribution of sources.txt. Its archive is downloaded once by pip, which checks the
 hash, and unpacked into a cache folder outside the build tree. The folder's name holds the pin and
 a digest of the patches, so a changed pin or patch makes a new folder and nothing is ever edited in
-place. The last line printed is the folder. LLAMABOX_CACHE_DIR moves the cache.
+place. The last line printed is the folder. --as-published leaves the patches out, for what we are
+compared with. LLAMABOX_CACHE_DIR moves the cache.
 """
 
 import hashlib
@@ -78,9 +79,9 @@ def apply_patches(files: list[Path], root: Path) -> None:
             raise SystemExit(f"fetch.py: {file.name} does not apply")
 
 
-def fetch(name: str) -> Path:
-    """Return the folder with the patched sources of NAME, making it when it is not there."""
-    line, files = requirement(name), patches(name)
+def fetch(name: str, files: list[Path]) -> Path:
+    """Return the folder with the sources of NAME and these patches; make it when it is missing."""
+    line = requirement(name)
     pin = re.split(r"\s", line)[0].replace("==", "-")
     digest = hashlib.sha256(line.encode() + b"".join(f.read_bytes() for f in files)).hexdigest()
     target = cache_dir() / f"{pin}-{digest[:12]}"
@@ -98,4 +99,5 @@ def fetch(name: str) -> Path:
 
 
 if __name__ == "__main__":
-    print(fetch(sys.argv[1]))
+    name, *flags = sys.argv[1:]
+    print(fetch(name, [] if "--as-published" in flags else patches(name)))

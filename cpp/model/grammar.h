@@ -1,5 +1,6 @@
-// A grammar that constrains what is sampled: all of the text, or what follows a trigger (a tool call
-// after prose). Made by the shell's request, or by the prompt encoder for tools; used by the sampler.
+// A grammar that constrains what is sampled: all of the text, or what follows a trigger (a tool
+// call after prose). Made by the shell's request, or by the prompt encoder for tools; used by the
+// sampler.
 // Thread rule: plain value. Guarantee: an empty text is no grammar.
 // Covered by the sampler tests of the adapters.
 #pragma once
