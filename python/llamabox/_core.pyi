@@ -33,6 +33,7 @@ __all__: list[str] = [
     "SideCall",
     "SideKind",
     "SideRequest",
+    "SlotStats",
     "Stats",
     "TextPrompt",
     "TokenPrompt",
@@ -383,6 +384,21 @@ class Histogram:
     @property
     def sum(self) -> float: ...
 
+class SlotStats:
+    """
+    One slot; request 0 is free.
+    """
+    @property
+    def decoding(self) -> bool: ...
+    @property
+    def n_generated(self) -> int: ...
+    @property
+    def n_held(self) -> int: ...
+    @property
+    def n_prompt(self) -> int: ...
+    @property
+    def request(self) -> int: ...
+
 class Stats:
     """
     A snapshot of the engine.
@@ -390,7 +406,11 @@ class Stats:
     @property
     def decode_seconds(self) -> float: ...
     @property
+    def e2e_ms(self) -> Histogram: ...
+    @property
     def healthy(self) -> bool: ...
+    @property
+    def itl_ms(self) -> Histogram: ...
     @property
     def n_cached_tokens(self) -> int: ...
     @property
@@ -404,7 +424,11 @@ class Stats:
     @property
     def n_kv_used(self) -> int: ...
     @property
+    def n_looked_up_tokens(self) -> int: ...
+    @property
     def n_preempted(self) -> int: ...
+    @property
+    def n_preempted_tokens(self) -> int: ...
     @property
     def n_prompt_tokens(self) -> int: ...
     @property
@@ -418,7 +442,15 @@ class Stats:
     @property
     def n_waiting(self) -> int: ...
     @property
+    def output_tokens(self) -> Histogram: ...
+    @property
     def prefill_seconds(self) -> float: ...
+    @property
+    def prompt_tokens(self) -> Histogram: ...
+    @property
+    def queue_ms(self) -> Histogram: ...
+    @property
+    def slots(self) -> list[SlotStats]: ...
     @property
     def step_ms(self) -> Histogram: ...
     @property
@@ -430,6 +462,8 @@ class ModelInfo:
     """
     @property
     def architecture(self) -> str: ...
+    @property
+    def chat_template(self) -> str: ...
     @property
     def has_chat_template(self) -> bool: ...
     @property
@@ -466,6 +500,10 @@ class Engine:
         tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
         render_special: bool = False,
     ) -> str: ...
+    def detokenize_packed(self, ids: bytes) -> str:
+        """
+        The inverse.
+        """
     def drain(self) -> list[Event]:
         """
         Take every event that waits.
@@ -489,6 +527,10 @@ class Engine:
     def tokenize(
         self, text: str, *, add_special: bool = False, parse_special: bool = True
     ) -> list[int]: ...
+    def tokenize_packed(self, text: str, *, add_special: bool = False) -> bytes:
+        """
+        Token ids as the bytes of native 32-bit integers.
+        """
     def wake_fd(self) -> int:
         """
         Readable while events wait for drain().
