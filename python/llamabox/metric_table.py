@@ -51,7 +51,9 @@ COUNTERS = (
     ),
     FromStats("prefix_cache_hit_tokens", "Of these, tokens found there.", "n_cached_tokens"),
     FromStats("engine_requests", "Requests accepted by the engine.", "n_requests"),
-    FromStats("preemptions", "Sequences whose KV was taken away to be filled again.", "n_preempted"),
+    FromStats(
+        "preemptions", "Sequences whose KV was taken away to be filled again.", "n_preempted"
+    ),
     FromStats("preempted_tokens", "Tokens of KV taken away so.", "n_preempted_tokens"),
     FromStats("steps", "Steps of the engine.", "n_steps"),
 )

@@ -24,6 +24,7 @@ from llamabox.api.completion import (
 from llamabox.api.gathering import Gathering
 from llamabox.api.json_body import read_body
 from llamabox.api.native_fields import NATIVE, NativePrompt, is_array_of_prompts
+from llamabox.api.prompts import Prompt
 from llamabox.api.schema import Values, read_fields
 from llamabox.api.usage import rate
 from llamabox.errors import ContextExceededError
@@ -179,10 +180,11 @@ async def completion(call: Call) -> Response | None:
         call.request.body,
         lambda body: (read_fields(body, NATIVE), is_array_of_prompts(body["prompt"])),
     )
-    prompts: list[NativePrompt] = values["prompt"]["prompts"]
-    if any(isinstance(prompt, tuple) for prompt in prompts):
+    prompts: list[Prompt] = values["prompt"]["prompts"]
+    if any(isinstance(prompt, tuple) for prompt in values["prompt"]["prompts"]):
         loop = asyncio.get_running_loop()
-        prompts = await loop.run_in_executor(None, _tokenized, call.engine, prompts)
+        mixed: list[NativePrompt] = values["prompt"]["prompts"]
+        prompts = await loop.run_in_executor(None, _tokenized, call.engine, mixed)
     requests = build_requests(call, [_prompt(call.engine, prompt) for prompt in prompts], values)
     reply = values["reply"]
     shape = _Shape(reply.get("model", call.settings.alias), _settings(call, values))
@@ -223,7 +225,7 @@ def _settings(call: Call, values: Values) -> dict[str, Any]:
     }
 
 
-def _tokenized(engine: Engine, prompts: list[NativePrompt]) -> list[NativePrompt]:
+def _tokenized(engine: Engine, prompts: list[NativePrompt]) -> list[Prompt]:
     """Mixed prompts as token ids; only a text at the beginning gets the special tokens."""
     return [
         [
@@ -239,7 +241,7 @@ def _tokenized(engine: Engine, prompts: list[NativePrompt]) -> list[NativePrompt
     ]
 
 
-def _prompt(engine: Engine, prompt: NativePrompt) -> Any:
+def _prompt(engine: Engine, prompt: Prompt) -> Any:
     if isinstance(prompt, str):
         return engine.core.TextPrompt(text=prompt)
     if len(prompt) >= engine.n_ctx:

@@ -59,13 +59,13 @@ def describe(routes: Sequence[ModelRoute], prefix: str, needs_key: bool) -> dict
 
 
 def _operation(route: ModelRoute) -> dict[str, Any]:
-    statuses = ("200", "401", "403", "421", "503")
+    statuses = ["200", "401", "403", "421", "503"]
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_')}",
         "summary": route.summary,
     }
     if route.fields:
-        statuses = ("200", "400", "401", "403", "408", "413", "421", "429", "500", "503")
+        statuses += ["400", "408", "413", "429", "500"]
         content = {"application/json": {"schema": body_schema(route.fields)}}
         operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {status: _answer(status, route.streams) for status in statuses}

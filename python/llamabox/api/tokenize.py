@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from typing import Any
 
 import orjson
@@ -15,6 +16,9 @@ from llamabox.http.message import Response
 
 OFF_LOOP_BYTES = 16 * 1024
 """Bodies above this are tokenized in a thread, since that takes longer than parsing them."""
+
+SLICE_TOKENS = 16384
+"""Tokens that become objects and JSON in one go."""
 
 
 async def tokenize(call: Call) -> Response:
@@ -39,23 +43,27 @@ async def _answer(call: Call, values: Values, work: Any) -> Response:
 
 
 def _tokenized(engine: Engine, head: dict[str, Any], fields: dict[str, Any]) -> bytes:
-    tokens = _tokens(engine, fields["content"], fields.get("add_special", False))
-    if not fields.get("with_pieces", False):
-        return orjson.dumps({**head, "tokens": tokens})
-    pieces = zip(tokens, engine.pieces(tokens), strict=True)
-    return orjson.dumps({**head, "tokens": [_with_piece(token, piece) for token, piece in pieces]})
+    """The whole answer, made in slices: each holds the interpreter for a few milliseconds only."""
+    ids = _tokens(engine, fields["content"], fields.get("add_special", False))
+    parts = []
+    for start in range(0, len(ids), SLICE_TOKENS):
+        items: list[Any] = ids[start : start + SLICE_TOKENS].tolist()
+        if fields.get("with_pieces", False):
+            items = [_with_piece(*pair) for pair in zip(items, engine.pieces(items), strict=True)]
+        parts.append(orjson.dumps(items)[1:-1])
+    return orjson.dumps({**head, "tokens": []})[:-2] + b",".join(parts) + b"]}"
 
 
-def _tokens(engine: Engine, content: str | list[str | int], add_special: bool) -> list[int]:
+def _tokens(engine: Engine, content: str | list[str | int], add_special: bool) -> array[int]:
     """Token ids among the texts are kept; only the first text gets the special tokens."""
-    tokens: list[int] = []
+    ids = array("i")
     for item in [content] if isinstance(content, str) else content:
         if isinstance(item, str):
-            tokens += engine.tokenize(item, add_special=add_special)
+            ids.frombytes(engine.tokenize_packed(item, add_special=add_special))
             add_special = False
         else:
-            tokens.append(item)
-    return tokens
+            ids.append(item)
+    return ids
 
 
 def _with_piece(token: int, piece: bytes) -> dict[str, Any]:
@@ -67,4 +75,8 @@ def _with_piece(token: int, piece: bytes) -> dict[str, Any]:
 
 
 def _detokenized(engine: Engine, head: dict[str, Any], fields: dict[str, Any]) -> bytes:
-    return orjson.dumps({**head, "content": engine.detokenize(fields["tokens"])})
+    tokens: list[int] = fields["tokens"]
+    ids = array("i")
+    for start in range(0, len(tokens), SLICE_TOKENS):
+        ids.extend(tokens[start : start + SLICE_TOKENS])
+    return orjson.dumps({**head, "content": engine.detokenize_packed(ids.tobytes())})

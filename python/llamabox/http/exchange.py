@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from http import HTTPStatus
 
 import h11
 
 from llamabox.http.flow import FlowControl
 from llamabox.http.head import Head
-from llamabox.http.message import HeaderPairs, Headers, Response, request_id
+from llamabox.http.message import HeaderPairs, Headers, Response, reason_phrase, request_id
 from llamabox.http.service import Service
 from llamabox.log import fields
 
@@ -53,6 +52,7 @@ class Exchange:
         "closed",
         "closes_connection",
         "delivered",
+        "figures",
         "finished",
         "head",
         "last_write",
@@ -79,6 +79,7 @@ class Exchange:
         self.last_write = self.accepted_at
         self.status = 0
         self.body_bytes = 0
+        self.figures: dict[str, object] = {}  # more pairs for the line at the end
         self.started = False
         self.finished = False
         self.delivered = False
@@ -220,7 +221,7 @@ class Exchange:
         data = self._protocol.send(
             h11.Response(
                 status_code=status,
-                reason=_reason(status),
+                reason=reason_phrase(status),
                 headers=[
                     (name.encode("latin-1"), value.encode("latin-1"))
                     for name, value in (*headers, *self._own_fields())
@@ -234,7 +235,11 @@ class Exchange:
 
     def _own_fields(self) -> HeaderPairs:
         service, head = self._service, self.head
-        own: HeaderPairs = (("X-Request-ID", self.request_id), ("Date", service.date()))
+        own: HeaderPairs = (
+            ("X-Request-ID", self.request_id),
+            ("X-Request-Accepted-At", str(int(self.accepted_at * 1e6))),
+            ("Date", service.date()),
+        )
         if service.options.server_name:
             own += (("Server", service.options.server_name),)
         if self.closes_connection or service.draining:
@@ -290,10 +295,3 @@ class Exchange:
 
 def _drop(data: bytes | memoryview) -> None:
     """Stands in for the transport's write once the transport is gone."""
-
-
-def _reason(status: int) -> bytes:
-    try:
-        return HTTPStatus(status).phrase.encode("ascii")
-    except ValueError:
-        return b""

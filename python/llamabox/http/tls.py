@@ -27,7 +27,9 @@ def server_context(cert_file: str, key_file: str) -> ssl.SSLContext:
         raise TlsError(f"cannot use {cert_file} with {key_file}: {reason}") from None
     except OSError as error:
         # The system's error does not say which of the two files it means.
-        raise TlsError(f"cannot read {_unreadable(cert_file, key_file)}: {error.strerror}") from None
+        raise TlsError(
+            f"cannot read {_unreadable(cert_file, key_file)}: {error.strerror}"
+        ) from None
     return context
 
 
