@@ -127,7 +127,7 @@ ask() {
     headers+=(-H "X-Request-Tokens-Per-Second: $MAX_TOKENS_PER_SECOND")
   fi
   # The key goes through a descriptor: arguments are visible to every user of the machine.
-  while IFS= read -r line; do
+  while IFS= read -r line || [[ -n $line ]]; do
     line=${line%$'\r'}
     case $line in
       'data: [DONE]') break ;;

@@ -50,15 +50,14 @@ py::typing::List<py::bytes> pieces(const Engine &engine, const std::vector<Token
   return list;
 }
 
-// Ids as the bytes of native 32-bit integers: a list would make an object of each while it holds
-// the GIL, which takes a tenth of a second for a text of many megabytes.
-py::bytes tokenize_packed(const Engine &engine, const std::string &text, bool add_special) {
+// Owns the ids of a long text and shows them as a buffer: a list would make an object of each while
+// it holds the GIL, which takes a tenth of a second for a text of many megabytes.
+struct TokenIds {
   std::vector<Token> tokens;
-  {
-    const py::gil_scoped_release released;
-    tokens = engine.tokenize(text, {.add_special = add_special, .parse_special = true});
-  }
-  return {reinterpret_cast<const char *>(tokens.data()), tokens.size() * sizeof(Token)};
+};
+
+TokenIds tokenize_packed(const Engine &engine, const std::string &text, bool add_special) {
+  return {engine.tokenize(text, {.add_special = add_special, .parse_special = true})};
 }
 
 std::string detokenize_packed(const Engine &engine, const py::bytes &ids) {
@@ -83,6 +82,12 @@ void register_models(py::module_ &m) {
       .def_readonly("size_bytes", &ModelInfo::size_bytes)
       .def_readonly("has_chat_template", &ModelInfo::has_chat_template)
       .def_readonly("chat_template", &ModelInfo::chat_template);
+  py::class_<TokenIds>(m, "TokenIds", py::buffer_protocol(), "Token ids as a buffer of integers.",
+                       py::module_local())
+      .def_buffer([](TokenIds &ids) {
+        return py::buffer_info(ids.tokens.data(), static_cast<py::ssize_t>(ids.tokens.size()),
+                               true);
+      });
   py::class_<Models, py::smart_holder>(m, "Models", "A loaded model; one engine takes it over.",
                                        py::module_local());
 }
@@ -120,8 +125,9 @@ void register_engine(py::module_ &m) {
       .def("detokenize", &Engine::detokenize, py::arg("tokens"), py::arg("render_special") = false,
            Released())
       .def("tokenize_packed", &tokenize_packed, py::arg("text"), py::kw_only(),
-           py::arg("add_special") = false, "Token ids as the bytes of native 32-bit integers.")
-      .def("detokenize_packed", &detokenize_packed, py::arg("ids"), "The inverse.")
+           py::arg("add_special") = false, Released(), "As tokenize(), for long texts.")
+      .def("detokenize_packed", &detokenize_packed, py::arg("ids"),
+           "As detokenize(), from the bytes of native 32-bit integers.")
       .def("pieces", &pieces, py::arg("tokens"), "The bytes of each token, special ones as text.")
       .def_property_readonly("info", [](const Engine &engine) { return engine.models().info; })
       .def_property_readonly(

@@ -36,6 +36,7 @@ __all__: list[str] = [
     "SlotStats",
     "Stats",
     "TextPrompt",
+    "TokenIds",
     "TokenPrompt",
     "ToolCallDelta",
     "Usage",
@@ -481,6 +482,12 @@ class ModelInfo:
     @property
     def vocab_type(self) -> str: ...
 
+class TokenIds:
+    """
+    Token ids as a buffer of integers.
+    """
+    def __buffer__(self, flags: int) -> memoryview: ...
+
 class Models:
     """
     A loaded model; one engine takes it over.
@@ -502,7 +509,7 @@ class Engine:
     ) -> str: ...
     def detokenize_packed(self, ids: bytes) -> str:
         """
-        The inverse.
+        As detokenize(), from the bytes of native 32-bit integers.
         """
     def drain(self) -> list[Event]:
         """
@@ -527,9 +534,9 @@ class Engine:
     def tokenize(
         self, text: str, *, add_special: bool = False, parse_special: bool = True
     ) -> list[int]: ...
-    def tokenize_packed(self, text: str, *, add_special: bool = False) -> bytes:
+    def tokenize_packed(self, text: str, *, add_special: bool = False) -> TokenIds:
         """
-        Token ids as the bytes of native 32-bit integers.
+        As tokenize(), for long texts.
         """
     def wake_fd(self) -> int:
         """

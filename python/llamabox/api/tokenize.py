@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -42,28 +43,41 @@ async def _answer(call: Call, values: Values, work: Any) -> Response:
     return Response(200, body)
 
 
-def _tokenized(engine: Engine, head: dict[str, Any], fields: dict[str, Any]) -> bytes:
+def _tokenized(engine: Engine, head: dict[str, Any], fields: dict[str, Any]) -> bytearray:
     """The whole answer, made in slices: each holds the interpreter for a few milliseconds only."""
-    ids = _tokens(engine, fields["content"], fields.get("add_special", False))
-    parts = []
-    for start in range(0, len(ids), SLICE_TOKENS):
-        items: list[Any] = ids[start : start + SLICE_TOKENS].tolist()
+    answer = bytearray(orjson.dumps({**head, "tokens": []})[:-2])
+    separator = b""
+    for items in _slices(engine, fields["content"], fields.get("add_special", False)):
         if fields.get("with_pieces", False):
             items = [_with_piece(*pair) for pair in zip(items, engine.pieces(items), strict=True)]
-        parts.append(orjson.dumps(items)[1:-1])
-    return orjson.dumps({**head, "tokens": []})[:-2] + b",".join(parts) + b"]}"
+        answer += separator
+        answer += memoryview(orjson.dumps(items))[1:-1]
+        separator = b","
+    answer += b"]}"
+    return answer
 
 
-def _tokens(engine: Engine, content: str | list[str | int], add_special: bool) -> array[int]:
-    """Token ids among the texts are kept; only the first text gets the special tokens."""
-    ids = array("i")
+def _slices(
+    engine: Engine, content: str | list[str | int], add_special: bool
+) -> Iterator[list[Any]]:
+    """The token ids, at most SLICE_TOKENS at a time and never none.
+
+    Ids among the texts are kept; only the first text gets the special tokens.
+    """
+    waiting: list[int] = []
     for item in [content] if isinstance(content, str) else content:
         if isinstance(item, str):
-            ids.frombytes(engine.tokenize_packed(item, add_special=add_special))
+            ids = memoryview(engine.tokenize_packed(item, add_special=add_special))
             add_special = False
         else:
-            ids.append(item)
-    return ids
+            ids = memoryview(array("i", (item,)))
+        for start in range(0, len(ids), SLICE_TOKENS):
+            waiting += ids[start : start + SLICE_TOKENS].tolist()
+            if len(waiting) >= SLICE_TOKENS:
+                yield waiting[:SLICE_TOKENS]
+                waiting = waiting[SLICE_TOKENS:]
+    if waiting:
+        yield waiting
 
 
 def _with_piece(token: int, piece: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import cast
 
 import h11
 
@@ -246,7 +247,7 @@ class Exchange:
             own += (("Connection", "close"),)
         return own + service.options.cors.fields(head.headers if head else Headers(()))
 
-    def _whole(self, response: Response) -> tuple[bytes, bytes]:
+    def _whole(self, response: Response) -> tuple[bytes, bytes | bytearray]:
         """Head and body of a whole answer; h11 has then seen all of it."""
         headers = response.headers
         if response.status not in (204, 304):
@@ -259,7 +260,7 @@ class Exchange:
         data = self._open(response.status, headers)
         body = b"" if self._framing is _Framing.NONE else response.body
         if body:
-            self._protocol.send_with_data_passthrough(h11.Data(data=body))
+            self._protocol.send_with_data_passthrough(h11.Data(data=cast(bytes, body)))
         self._protocol.send(h11.EndOfMessage())
         self.body_bytes = len(body)
         return data, body

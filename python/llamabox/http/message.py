@@ -76,7 +76,7 @@ class Response:
     """One whole answer. Content-Length, Date, X-Request-ID and CORS fields are added on sending."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray  # not changed any more
     content_type: str = "application/json"
     headers: HeaderPairs = ()
 

@@ -163,10 +163,10 @@ def test_tokenizing(engine: Any) -> None:
     assert engine.tokenize("<end>", parse_special=False) == list(b"<end>")
     assert engine.detokenize(tokens) == "hé"
     assert engine.detokenize(tokens, render_special=True) == "hé<end>"
-    packed = engine.tokenize_packed("hé<end>")
-    assert array("i", packed).tolist() == tokens
-    assert engine.detokenize_packed(packed) == "hé"
-    assert engine.tokenize_packed("") == b"" and engine.detokenize_packed(b"") == ""
+    packed = memoryview(engine.tokenize_packed("hé<end>"))
+    assert (packed.format, packed.readonly, packed.tolist()) == ("i", True, tokens)
+    assert engine.detokenize_packed(packed.tobytes()) == "hé"
+    assert len(memoryview(engine.tokenize_packed(""))) == 0 and engine.detokenize_packed(b"") == ""
     with pytest.raises(errors.InvalidArgumentError, match="not in the vocabulary"):
         engine.detokenize_packed(array("i", [-1]).tobytes())
     assert engine.pieces(tokens) == [b"h", b"\xc3", b"\xa9", b"<end>"]

@@ -18,8 +18,8 @@ class _Engine:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def tokenize_packed(self, text: str, *, add_special: bool) -> bytes:
-        return array("i", [256] * add_special + list(text.encode())).tobytes()
+    def tokenize_packed(self, text: str, *, add_special: bool) -> Any:
+        return array("i", [256] * add_special + list(text.encode()))
 
     def detokenize_packed(self, ids: bytes) -> str:
         return bytes(array("i", ids).tolist()).decode()
