@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace py = pybind11;
@@ -56,8 +57,13 @@ struct TokenIds {
   std::vector<Token> tokens;
 };
 
-TokenIds tokenize_packed(const Engine &engine, const std::string &text, bool add_special) {
-  return {engine.tokenize(text, {.add_special = add_special, .parse_special = true})};
+py::memoryview tokenize_packed(const Engine &engine, const std::string &text, bool add_special) {
+  TokenIds ids;
+  {
+    const py::gil_scoped_release released;
+    ids.tokens = engine.tokenize(text, {.add_special = add_special, .parse_special = true});
+  }
+  return py::memoryview(py::cast(std::move(ids))); // which keeps the ids
 }
 
 std::string detokenize_packed(const Engine &engine, const py::bytes &ids) {
@@ -125,7 +131,7 @@ void register_engine(py::module_ &m) {
       .def("detokenize", &Engine::detokenize, py::arg("tokens"), py::arg("render_special") = false,
            Released())
       .def("tokenize_packed", &tokenize_packed, py::arg("text"), py::kw_only(),
-           py::arg("add_special") = false, Released(), "As tokenize(), for long texts.")
+           py::arg("add_special") = false, "As tokenize(), for long texts.")
       .def("detokenize_packed", &detokenize_packed, py::arg("ids"),
            "As detokenize(), from the bytes of native 32-bit integers.")
       .def("pieces", &pieces, py::arg("tokens"), "The bytes of each token, special ones as text.")

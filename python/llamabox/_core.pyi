@@ -486,7 +486,6 @@ class TokenIds:
     """
     Token ids as a buffer of integers.
     """
-    def __buffer__(self, flags: int) -> memoryview: ...
 
 class Models:
     """
@@ -534,7 +533,7 @@ class Engine:
     def tokenize(
         self, text: str, *, add_special: bool = False, parse_special: bool = True
     ) -> list[int]: ...
-    def tokenize_packed(self, text: str, *, add_special: bool = False) -> TokenIds:
+    def tokenize_packed(self, text: str, *, add_special: bool = False) -> memoryview:
         """
         As tokenize(), for long texts.
         """

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import logging
+import ssl
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +78,27 @@ def test_named_pages_may_use_it(start_server: StartServer) -> None:
     server = start_server(config=CONFIG.replace(access__cors_origins=(page,)))
     reply = server.call("POST", "/v1/completions", completion(), Origin=page)
     assert (reply.status, reply.headers["Access-Control-Allow-Origin"]) == (200, page)
+
+
+def test_https_with_a_key(start_server: StartServer, tmp_path: Path) -> None:
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    kind = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(
+        ["openssl", *kind.split(), *name, "-keyout", key, "-out", cert],
+        check=True,
+        capture_output=True,
+    )
+    config = KEYED.replace(access__ssl_cert_file=cert, access__ssl_key_file=key)
+    server = start_server(config=config)
+    context = ssl.create_default_context(cafile=cert)
+    connection = http.client.HTTPSConnection("localhost", server.port, context=context, timeout=60)
+    asked = json.dumps(completion(stream=True))
+    for shown, status in ((None, 401), ("open-sesame", 200)):
+        connection.request("POST", "/v1/completions", asked, {"X-API-Key": shown} if shown else {})
+        answer = connection.getresponse()
+        assert (answer.status, b"[DONE]" in answer.read()) == (status, status == 200)
+    connection.close()
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
