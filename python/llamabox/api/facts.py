@@ -8,7 +8,7 @@ import orjson
 
 from llamabox.api.call import Call
 from llamabox.api.completion import sampling_defaults
-from llamabox.http.message import Response
+from llamabox.http.message import HttpError, Response
 
 
 async def props(call: Call) -> Response:
@@ -30,7 +30,10 @@ async def props(call: Call) -> Response:
 
 
 async def slots(call: Call) -> Response:
-    """The state of each slot after the last step; counts are tokens."""
+    """The state of each slot after the last step; counts are tokens.
+
+    With ``?fail_on_no_slot=1`` the answer is 503 while none is idle, for probes that route by load.
+    """
     # The engine's snapshot is the truth here, so nothing of a request can be in the answer.
     n_ctx = call.engine.n_ctx
     found: list[dict[str, Any]] = [
@@ -46,6 +49,10 @@ async def slots(call: Call) -> Response:
         }
         for index, slot in enumerate(call.engine.stats().slots)
     ]
+    if "fail_on_no_slot=1" in call.request.query.split("&") and all(
+        slot["is_processing"] for slot in found
+    ):
+        raise HttpError(503, "no slot is idle", (("Retry-After", "1"),))
     return Response(200, orjson.dumps(found))
 
 

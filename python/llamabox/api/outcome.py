@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
 
 def note_outcome(call: Call, sink: Gathering) -> None:
-    """Note it for the log and the metrics; ``cancelled`` stands for choices cut off."""
+    """Note it for the log and the metrics.
+
+    ``error`` and ``cancelled`` stand once for whatever they cut off. A request that the engine did
+    not accept has neither reasons nor figures.
+    """
     reasons = list(sink.reasons)
     if sink.error is not None:
         reasons.append("error")
-    elif sink.cancelled or not sink.finished.done():
+    elif sink.cancelled:
         reasons.append("cancelled")
     call.metrics.count_choices(call.request.path, reasons)
     if sink.usages:
         call.exchange.figures.update(figures(sink.usages))
-    call.exchange.figures["stop_r"] = ",".join(dict.fromkeys(reasons))
+        call.exchange.figures["stop_r"] = ",".join(dict.fromkeys(reasons))
 
 
 def figures(usages: Sequence[Usage]) -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,18 +25,34 @@ def test_props(server: LiveServer) -> None:
     assert (settings["params"]["temperature"], settings["params"]["seed"]) == (0.8, -1)
 
 
+@contextlib.contextmanager
+def busy_with(server: LiveServer, prompt: str) -> Iterator[None]:
+    """A stream that has begun and goes on inside."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    body = {"prompt": prompt, "max_tokens": 2000, "stream": True}
+    connection.request("POST", "/v1/completions", json.dumps(body))
+    answer = connection.getresponse()
+    answer.readline()
+    yield
+    answer.close()
+    connection.close()
+
+
+def test_a_probe_can_ask_for_an_idle_slot(start_server: StartServer) -> None:
+    server = start_server(n_slots=1, step_us=2000)
+    assert server.get("/slots?fail_on_no_slot=1").status == 200
+    with busy_with(server, "hi"):
+        reply = server.get("/slots?a=b&fail_on_no_slot=1")
+        assert (reply.status, reply.error["type"]) == (503, "unavailable_error")
+        assert server.get("/slots?fail_on_no_slot=0").status == 200
+
+
 def test_slots_say_what_they_do_and_no_text(start_server: StartServer) -> None:
     server = start_server(n_slots=2, step_us=2000)
     idle = server.get("/slots").json()
     assert [(slot["id"], slot["state"]) for slot in idle] == [(0, "idle"), (1, "idle")]
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    body = {"prompt": "very secret words", "max_tokens": 2000, "stream": True}
-    connection.request("POST", "/v1/completions", json.dumps(body))
-    answer = connection.getresponse()
-    answer.readline()
-    reply = server.get("/slots")
-    answer.close()
-    connection.close()
+    with busy_with(server, "very secret words"):
+        reply = server.get("/slots")
     assert b"secret" not in reply.body
     (busy,) = [slot for slot in reply.json() if slot["is_processing"]]
     assert (busy["state"], busy["n_prompt_tokens"], busy["n_ctx"]) == ("decode", 17, 2048)
