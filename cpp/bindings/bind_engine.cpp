@@ -7,6 +7,12 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 namespace py = pybind11;
 
 namespace llamabox {
@@ -45,6 +51,31 @@ py::typing::List<py::bytes> pieces(const Engine &engine, const std::vector<Token
   return list;
 }
 
+// Owns the ids of a long text and shows them as a buffer: a list would make an object of each while
+// it holds the GIL, which takes a tenth of a second for a text of many megabytes.
+struct TokenIds {
+  std::vector<Token> tokens;
+};
+
+py::memoryview tokenize_packed(const Engine &engine, const std::string &text, bool add_special) {
+  TokenIds ids;
+  {
+    const py::gil_scoped_release released;
+    ids.tokens = engine.tokenize(text, {.add_special = add_special, .parse_special = true});
+  }
+  return py::memoryview(py::cast(std::move(ids))); // which keeps the ids
+}
+
+std::string detokenize_packed(const Engine &engine, const py::bytes &ids) {
+  const auto view = static_cast<std::string_view>(ids);
+  const py::gil_scoped_release released; // the caller's reference keeps the bytes
+  std::vector<Token> tokens(view.size() / sizeof(Token));
+  if (!tokens.empty()) {
+    std::memcpy(tokens.data(), view.data(), tokens.size() * sizeof(Token));
+  }
+  return engine.detokenize(tokens, false);
+}
+
 void register_models(py::module_ &m) {
   py::class_<ModelInfo>(m, "ModelInfo", "Facts about a loaded model.", py::module_local())
       .def_readonly("architecture", &ModelInfo::architecture)
@@ -55,7 +86,14 @@ void register_models(py::module_ &m) {
       .def_readonly("n_embd", &ModelInfo::n_embd)
       .def_readonly("n_params", &ModelInfo::n_params)
       .def_readonly("size_bytes", &ModelInfo::size_bytes)
-      .def_readonly("has_chat_template", &ModelInfo::has_chat_template);
+      .def_readonly("has_chat_template", &ModelInfo::has_chat_template)
+      .def_readonly("chat_template", &ModelInfo::chat_template);
+  py::class_<TokenIds>(m, "TokenIds", py::buffer_protocol(), "Token ids as a buffer of integers.",
+                       py::module_local())
+      .def_buffer([](TokenIds &ids) {
+        return py::buffer_info(ids.tokens.data(), static_cast<py::ssize_t>(ids.tokens.size()),
+                               true);
+      });
   py::class_<Models, py::smart_holder>(m, "Models", "A loaded model; one engine takes it over.",
                                        py::module_local());
 }
@@ -92,6 +130,10 @@ void register_engine(py::module_ &m) {
           py::arg("parse_special") = true, Released())
       .def("detokenize", &Engine::detokenize, py::arg("tokens"), py::arg("render_special") = false,
            Released())
+      .def("tokenize_packed", &tokenize_packed, py::arg("text"), py::kw_only(),
+           py::arg("add_special") = false, "As tokenize(), for long texts.")
+      .def("detokenize_packed", &detokenize_packed, py::arg("ids"),
+           "As detokenize(), from the bytes of native 32-bit integers.")
       .def("pieces", &pieces, py::arg("tokens"), "The bytes of each token, special ones as text.")
       .def_property_readonly("info", [](const Engine &engine) { return engine.models().info; })
       .def_property_readonly(

@@ -112,6 +112,12 @@ void register_events(py::module_ &m) {
       .def_property_readonly("bounds", &Histogram::bounds)
       .def_property_readonly("counts", &Histogram::counts)
       .def_property_readonly("sum", &Histogram::sum);
+  py::class_<SlotStats>(m, "SlotStats", "One slot; request 0 is free.", py::module_local())
+      .def_readonly("request", &SlotStats::request)
+      .def_readonly("decoding", &SlotStats::decoding)
+      .def_readonly("n_prompt", &SlotStats::n_prompt)
+      .def_readonly("n_generated", &SlotStats::n_generated)
+      .def_readonly("n_held", &SlotStats::n_held);
   py::class_<Stats>(m, "Stats", "A snapshot of the engine.", py::module_local())
       .def_readonly("n_slots", &Stats::n_slots)
       .def_readonly("n_slots_busy", &Stats::n_slots_busy)
@@ -126,11 +132,19 @@ void register_events(py::module_ &m) {
       .def_readonly("n_draft_tokens", &Stats::n_draft_tokens)
       .def_readonly("n_draft_accepted", &Stats::n_draft_accepted)
       .def_readonly("n_preempted", &Stats::n_preempted)
+      .def_readonly("n_preempted_tokens", &Stats::n_preempted_tokens)
+      .def_readonly("n_looked_up_tokens", &Stats::n_looked_up_tokens)
       .def_readonly("n_steps", &Stats::n_steps)
       .def_readonly("prefill_seconds", &Stats::prefill_seconds)
       .def_readonly("decode_seconds", &Stats::decode_seconds)
       .def_readonly("step_ms", &Stats::step_ms)
-      .def_readonly("ttft_ms", &Stats::ttft_ms);
+      .def_readonly("slots", &Stats::slots)
+      .def_readonly("ttft_ms", &Stats::ttft_ms)
+      .def_readonly("itl_ms", &Stats::itl_ms)
+      .def_readonly("e2e_ms", &Stats::e2e_ms)
+      .def_readonly("queue_ms", &Stats::queue_ms)
+      .def_readonly("prompt_tokens", &Stats::prompt_tokens)
+      .def_readonly("output_tokens", &Stats::output_tokens);
 }
 
 } // namespace llamabox

@@ -102,10 +102,10 @@ bool Admission::evict_retained() {
   return victim >= 0;
 }
 
-bool Admission::preempt_youngest() {
+std::optional<Pos> Admission::preempt_youngest() {
   const std::vector<Sequence *> running = slots_.bound();
   if (running.size() < 2) {
-    return false;
+    return std::nullopt;
   }
   const Sequence *youngest = *std::ranges::min_element(running, {}, [](const Sequence *sequence) {
     return std::pair(sequence->priority, ~sequence->order);
@@ -114,9 +114,9 @@ bool Admission::preempt_youngest() {
   std::unique_ptr<Sequence> sequence = slots_.release(slot);
   cache_.trim(slot, 0);
   sequence->phase = Phase::kWaiting;
-  sequence->n_past = 0;
+  const Pos n_lost = std::exchange(sequence->n_past, 0);
   queue_.insert(std::move(sequence));
-  return true;
+  return n_lost;
 }
 
 } // namespace llamabox

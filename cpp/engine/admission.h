@@ -11,6 +11,7 @@
 #include "kv/prefix_cache.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace llamabox {
@@ -27,8 +28,8 @@ public:
   bool evict_retained();
 
   // Takes slot and KV from the youngest running sequence of the lowest priority and puts it back
-  // into the queue. False: only one runs.
-  bool preempt_youngest();
+  // into the queue; returns the tokens of KV that it lost. Nothing when only one runs.
+  std::optional<Pos> preempt_youngest();
 
 private:
   bool make_room(const Sequence &sequence, SeqId slot);

@@ -28,6 +28,7 @@ struct ModelInfo {
   std::uint64_t n_params = 0;
   std::uint64_t size_bytes = 0;
   bool has_chat_template = false;
+  std::string chat_template; // the model's own; empty without one
 };
 
 // Keeps alive what the other members point into (a loaded model and its context).

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -28,6 +29,7 @@ Scheduler::Scheduler(SchedulerContext context)
       can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)) {
   stats_.n_slots = params_.n_slots;
   stats_.n_kv_cells = cache_.traits().n_cells;
+  describe_slots();
   shared_stats_.set(stats_);
 }
 
@@ -98,8 +100,9 @@ bool Scheduler::make_cells(StepPlan &step_plan) {
   if (admission_.evict_retained() || shrink(step_plan)) {
     return true;
   }
-  if (admission_.preempt_youngest()) {
+  if (const std::optional<Pos> n_lost = admission_.preempt_youngest()) {
     ++stats_.n_preempted;
+    stats_.n_preempted_tokens += static_cast<std::uint64_t>(*n_lost);
     const auto is_gone = [&](const PlannedRows &rows) { return !slots_.is_bound(rows.slot); };
     std::erase_if(step_plan.decodes, is_gone);
     std::erase_if(step_plan.prefills, is_gone);

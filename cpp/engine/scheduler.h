@@ -73,6 +73,7 @@ private:
   // publish
   void finish_choice(Sequence &sequence, FinishReason reason);
   void end_request(LiveRequest &request, const Error *error, std::unique_ptr<Result> result);
+  void describe_slots();
   void publish();
   void check_invariants(std::int32_t n_rows);
 

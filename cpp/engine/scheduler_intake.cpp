@@ -115,7 +115,10 @@ void Scheduler::admit() {
       request.usage.n_cached = sequence->n_past;
       request.usage.queue_ms = ms_between(request.submitted_ns, now_ns);
       registry_.admitted(request.id);
+      stats_.queue_ms.observe(request.usage.queue_ms);
+      stats_.prompt_tokens.observe(request.usage.n_prompt);
     }
+    stats_.n_looked_up_tokens += static_cast<std::uint64_t>(sequence->n_tokens());
     stats_.n_cached_tokens += static_cast<std::uint64_t>(sequence->n_past);
   }
 }

@@ -1,6 +1,7 @@
 // Scheduler's last phases: what a new token means, and what leaves the engine.
 #include "engine/scheduler.h"
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,10 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
     request.usage.ttft_ms = ms_between(request.submitted_ns, request.first_token_ns);
     stats_.ttft_ms.observe(request.usage.ttft_ms);
   }
+  if (sequence.last_token_ns != 0) {
+    stats_.itl_ms.observe(ms_between(sequence.last_token_ns, request.last_token_ns));
+  }
+  sequence.last_token_ns = request.last_token_ns;
   ++request.usage.n_generated;
   ++stats_.n_generated_tokens;
   sequence.push(token);
@@ -64,6 +69,7 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
     }
   }
   events_.push_back(std::move(event));
+  stats_.output_tokens.observe(sequence.n_generated());
   slots_.release(sequence.slot); // its KV stays as a retained prefix
   if (--request.n_open == 0) {
     end_request(request, nullptr, nullptr);
@@ -92,6 +98,9 @@ void Scheduler::end_request(LiveRequest &request, const Error *error,
   }
   if (request.first_token_ns != 0) {
     request.usage.decode_ms = ms_between(request.first_token_ns, request.last_token_ns);
+    if (event.finish == FinishReason::kNone) {
+      stats_.e2e_ms.observe(ms_between(request.submitted_ns, request.last_token_ns));
+    }
   }
   event.usage = request.usage;
   stats_.n_draft_tokens += static_cast<std::uint64_t>(request.usage.n_draft);
@@ -109,10 +118,26 @@ void Scheduler::end_all(const Error &reason) {
   publish();
 }
 
+void Scheduler::describe_slots() {
+  stats_.slots.assign(static_cast<std::size_t>(slots_.n_slots()), SlotStats{});
+  for (std::int32_t slot = 0; slot < slots_.n_slots(); ++slot) {
+    SlotStats &stats = stats_.slots[static_cast<std::size_t>(slot)];
+    stats.n_held = cache_.length(slot);
+    if (slots_.is_bound(slot)) {
+      const Sequence &sequence = slots_.at(slot);
+      stats.request = sequence.request->id;
+      stats.decoding = sequence.phase == Phase::kDecode;
+      stats.n_prompt = sequence.prompt->size();
+      stats.n_generated = sequence.n_generated();
+    }
+  }
+}
+
 void Scheduler::publish() {
   stats_.n_slots_busy = slots_.n_busy();
   stats_.n_waiting = registry_.n_waiting();
   stats_.n_kv_used = cache_.n_used();
+  describe_slots();
   shared_stats_.set(stats_); // whoever sees a request end finds its slot free
   channel_.push_batch(events_);
 }

@@ -52,8 +52,9 @@ struct Sequence {
 
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;
-  Pos n_past = 0;             // tokens already in KV
-  std::int32_t n_skipped = 0; // steps since it last had prefill rows
+  Pos n_past = 0;                 // tokens already in KV
+  std::int32_t n_skipped = 0;     // steps since it last had prefill rows
+  std::int64_t last_token_ns = 0; // 0: none yet
 
   std::int32_t n_tokens() const { return static_cast<std::int32_t>(tokens.size()); }
   std::int32_t n_generated() const { return n_tokens() - prompt->size(); }

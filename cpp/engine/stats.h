@@ -5,10 +5,21 @@
 
 #include "base/histogram.h"
 #include "base/thread_annotations.h"
+#include "base/types.h"
 
 #include <cstdint>
+#include <vector>
 
 namespace llamabox {
+
+// One seat of the batch as it stood after the last step; counts are tokens.
+struct SlotStats {
+  RequestId request = 0;     // 0: free
+  bool decoding = false;     // false while the prompt is read
+  std::int32_t n_prompt = 0; // of its sequence
+  std::int32_t n_generated = 0;
+  std::int32_t n_held = 0; // in KV; of a free slot, the prefix it retains
+};
 
 struct Stats {
   // Now.
@@ -18,6 +29,7 @@ struct Stats {
   std::int32_t n_kv_cells = 0; // in all
   std::int32_t n_kv_used = 0;  // held by running and retained sequences
   bool healthy = true;         // false after a broken invariant
+  std::vector<SlotStats> slots;
 
   // Since the start.
   std::uint64_t n_requests = 0;
@@ -27,11 +39,19 @@ struct Stats {
   std::uint64_t n_draft_tokens = 0;
   std::uint64_t n_draft_accepted = 0;
   std::uint64_t n_preempted = 0;
+  std::uint64_t n_preempted_tokens = 0; // whose KV was taken away and is computed again
+  std::uint64_t n_looked_up_tokens = 0; // prompt tokens that KV was searched for
   std::uint64_t n_steps = 0;
   double prefill_seconds = 0; // steps' time, shared out by rows
   double decode_seconds = 0;
   Histogram step_ms{{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000}};
-  Histogram ttft_ms{{5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000}};
+  // The bounds of the OpenTelemetry conventions for generative models, so that both worlds agree.
+  Histogram ttft_ms{{1, 5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000}};
+  Histogram itl_ms{{10, 25, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 2500}};
+  Histogram e2e_ms{{10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920}};
+  Histogram queue_ms{{1, 5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000}};
+  Histogram prompt_tokens{{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144}}; // per request
+  Histogram output_tokens{{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144}}; // per choice
 };
 
 // The last published snapshot.

@@ -97,6 +97,9 @@ ModelInfo LoadedModel::info() const {
   info.n_embd = llama_model_n_embd(model);
   info.n_params = llama_model_n_params(model);
   info.size_bytes = llama_model_size(model);
+  if (const char *chat_template = llama_model_chat_template(model, nullptr)) {
+    info.chat_template = chat_template;
+  }
   return info;
 }
 

@@ -33,8 +33,10 @@ __all__: list[str] = [
     "SideCall",
     "SideKind",
     "SideRequest",
+    "SlotStats",
     "Stats",
     "TextPrompt",
+    "TokenIds",
     "TokenPrompt",
     "ToolCallDelta",
     "Usage",
@@ -383,6 +385,21 @@ class Histogram:
     @property
     def sum(self) -> float: ...
 
+class SlotStats:
+    """
+    One slot; request 0 is free.
+    """
+    @property
+    def decoding(self) -> bool: ...
+    @property
+    def n_generated(self) -> int: ...
+    @property
+    def n_held(self) -> int: ...
+    @property
+    def n_prompt(self) -> int: ...
+    @property
+    def request(self) -> int: ...
+
 class Stats:
     """
     A snapshot of the engine.
@@ -390,7 +407,11 @@ class Stats:
     @property
     def decode_seconds(self) -> float: ...
     @property
+    def e2e_ms(self) -> Histogram: ...
+    @property
     def healthy(self) -> bool: ...
+    @property
+    def itl_ms(self) -> Histogram: ...
     @property
     def n_cached_tokens(self) -> int: ...
     @property
@@ -404,7 +425,11 @@ class Stats:
     @property
     def n_kv_used(self) -> int: ...
     @property
+    def n_looked_up_tokens(self) -> int: ...
+    @property
     def n_preempted(self) -> int: ...
+    @property
+    def n_preempted_tokens(self) -> int: ...
     @property
     def n_prompt_tokens(self) -> int: ...
     @property
@@ -418,7 +443,15 @@ class Stats:
     @property
     def n_waiting(self) -> int: ...
     @property
+    def output_tokens(self) -> Histogram: ...
+    @property
     def prefill_seconds(self) -> float: ...
+    @property
+    def prompt_tokens(self) -> Histogram: ...
+    @property
+    def queue_ms(self) -> Histogram: ...
+    @property
+    def slots(self) -> list[SlotStats]: ...
     @property
     def step_ms(self) -> Histogram: ...
     @property
@@ -430,6 +463,8 @@ class ModelInfo:
     """
     @property
     def architecture(self) -> str: ...
+    @property
+    def chat_template(self) -> str: ...
     @property
     def has_chat_template(self) -> bool: ...
     @property
@@ -446,6 +481,11 @@ class ModelInfo:
     def size_bytes(self) -> int: ...
     @property
     def vocab_type(self) -> str: ...
+
+class TokenIds:
+    """
+    Token ids as a buffer of integers.
+    """
 
 class Models:
     """
@@ -466,6 +506,10 @@ class Engine:
         tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
         render_special: bool = False,
     ) -> str: ...
+    def detokenize_packed(self, ids: bytes) -> str:
+        """
+        As detokenize(), from the bytes of native 32-bit integers.
+        """
     def drain(self) -> list[Event]:
         """
         Take every event that waits.
@@ -489,6 +533,10 @@ class Engine:
     def tokenize(
         self, text: str, *, add_special: bool = False, parse_special: bool = True
     ) -> list[int]: ...
+    def tokenize_packed(self, text: str, *, add_special: bool = False) -> memoryview:
+        """
+        As tokenize(), for long texts.
+        """
     def wake_fd(self) -> int:
         """
         Readable while events wait for drain().

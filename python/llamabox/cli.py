@@ -7,12 +7,14 @@ listen or to load.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from llamabox import log
+from llamabox.access import AccessError, is_open_to_all, with_checked_access
 from llamabox.config import DEFAULT_MODEL_PATH, ServerConfig
 from llamabox.listeners import ListenError, close_listeners, open_listeners
 from llamabox.option_help import help_text
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with the words after its name (those of the process) and return its code."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        command_line = parse(words)
+        command_line = parse(words, os.environ)
     except UsageError as error:
         return _fail(str(error))
     log.setup(command_line.config.log.verbosity, command_line.config.log.colors)
@@ -36,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(_answer(command_line.action, command_line.action_filter))
         return 0
     try:
-        return _serve(_with_model(command_line))
-    except (UsageError, ListenError) as error:
+        return _serve(with_checked_access(_with_model(command_line)))
+    except (UsageError, AccessError, ListenError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return 1
@@ -101,6 +103,11 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
 
 
 def _serve(config: ServerConfig) -> int:
+    if is_open_to_all(config):
+        _logger.warning(
+            "anybody who can reach this address may use the server; --api-key asks for a key",
+            extra=log.fields(host=config.http.host),
+        )
     sockets = open_listeners(config.http)
     if not config.process.supervise:
         return _serve_here(config, sockets)

@@ -49,6 +49,25 @@ class HttpConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessConfig:
+    """Who may use the server, and how its connections are protected."""
+
+    # SHA-256 of each key, in hexadecimal; without any, nobody is asked for one.
+    key_digests: tuple[str, ...] = field(default=(), repr=False)
+    # Read at start, when its keys join the others.
+    api_key_file: str | None = None
+    # Both or neither; neither serves plain HTTP.
+    ssl_cert_file: str | None = None
+    ssl_key_file: str | None = None
+    # Origins of web pages; None leaves it to where the server listens.
+    cors_origins: tuple[str, ...] | None = None
+    # Names taken in Host; None leaves it to where the server listens.
+    allowed_hosts: tuple[str, ...] | None = None
+    # In front of every path; empty or beginning with a slash.
+    api_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """Which model file is served and how it is loaded."""
 
@@ -143,6 +162,7 @@ class ServerConfig:
     """Everything a server process needs to know; see the groups."""
 
     http: HttpConfig = field(default_factory=HttpConfig)
+    access: AccessConfig = field(default_factory=AccessConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -173,6 +193,7 @@ class ServerConfig:
 
 _GROUPS: dict[str, type[Any]] = {
     "http": HttpConfig,
+    "access": AccessConfig,
     "model": ModelConfig,
     "engine": EngineConfig,
     "sampling": SamplingConfig,

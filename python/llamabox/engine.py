@@ -1,6 +1,6 @@
 """The engine as the shell sees it: submits requests and brings their events to the loop.
 
-Everything here runs on the loop thread, except ``tokenize``, ``detokenize`` and ``pieces``, which
+Everything here runs on the loop thread, except ``pieces`` and what is named after tokenizing, which
 any thread may call. Covered by tests/py/boundary.
 """
 
@@ -31,6 +31,7 @@ class CoreModule(Protocol):
     TokenPrompt: type[_core.TokenPrompt]
     SamplingParams: type[_core.SamplingParams]
     GenerateRequest: type[_core.GenerateRequest]
+    RenderRequest: type[_core.RenderRequest]
     Request: type[_core.Request]
 
 
@@ -45,6 +46,8 @@ class Engine:
         self.stats: Callable[[], _core.Stats] = engine.stats
         self.tokenize = engine.tokenize
         self.detokenize = engine.detokenize
+        self.tokenize_packed = engine.tokenize_packed
+        self.detokenize_packed = engine.detokenize_packed
         self.pieces = engine.pieces
         self._engine = engine
         self._streams: dict[int, Stream] = {}

@@ -7,6 +7,11 @@ from llamabox.option_table import OPTIONS
 from llamabox.options import Assign, Group, Option, Store
 
 _NAMES_WIDTH = 48
+_ENVIRONMENT = (
+    "Every option that sets something is also read from the environment, under the command line;",
+    "LLAMA_BOX_CTX_SIZE=8192 is --ctx-size 8192. Flags without a value take 1, true, on, or 0,",
+    "false, off, which for a switch is its opposite. An empty variable is not set.",
+)
 
 
 def help_text(word: str | None = None) -> str:
@@ -21,6 +26,8 @@ def help_text(word: str | None = None) -> str:
             lines += ["", f"{group.value}:", "", *rows]
     if len(lines) == 1:
         lines += ["", f"no option matches {word!r}"]
+    if not word:
+        lines += ["", *_ENVIRONMENT]
     return "\n".join(lines) + "\n"
 
 

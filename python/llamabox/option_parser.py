@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llamabox.config import ServerConfig
+from llamabox.option_environment import VariableError, find_variables
 from llamabox.option_table import BY_NAME
 from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Warn
 
@@ -117,9 +118,10 @@ class _Reader:
             value = effect.value.parse(word)
         except ValueError:
             expected = effect.value.allowed
-            raise UsageError(
-                f"{flag}: {_shown(word)} is not allowed; expected {expected}"
-            ) from None
+            shown = "the value" if effect.value.secret else _shown(word)
+            raise UsageError(f"{flag}: {shown} is not allowed; expected {expected}") from None
+        if effect.repeats:
+            value = self.values.get(effect.target, ()) + value
         self._set(effect.target, flag, value)
 
     def _set(self, target: str, flag: str, value: object) -> None:
@@ -127,8 +129,8 @@ class _Reader:
         self.spelled[target] = flag
 
 
-def parse(words: Sequence[str]) -> CommandLine:
-    """Read the words after the program name.
+def parse(words: Sequence[str], environment: Mapping[str, str] | None = None) -> CommandLine:
+    """Read the words after the program name, and under them the environment (see there).
 
     ``--flag value`` and ``--flag=value`` mean the same and the last one wins. A value that begins
     with a dash and is not a number needs the second form. An unknown flag is skipped with the
@@ -139,16 +141,46 @@ def parse(words: Sequence[str]) -> CommandLine:
     """
     reader = _Reader(words)
     reader.read()
-    config = ServerConfig().with_values(reader.values)
+    below = _Reader(())
+    # What is asked for its help or version answers, whatever the environment holds.
     if reader.action is None:
-        config = _checked(config, reader.spelled)
+        _read_environment(below, environment or {})
+    config = ServerConfig().with_values({**below.values, **reader.values})
+    if reader.action is None:
+        config = _checked(config, {**below.spelled, **reader.spelled})
     return CommandLine(
         config,
         reader.action,
         reader.action_filter,
-        tuple(reader.warnings),
-        tuple(reader.refused),
+        (*below.warnings, *reader.warnings),
+        (*below.refused, *reader.refused),
     )
+
+
+def _read_environment(merged: _Reader, environment: Mapping[str, str]) -> None:
+    """Read each variable as the words it stands for; its name takes the place of the flag."""
+    try:
+        variables, unknown = find_variables(environment)
+    except VariableError as error:
+        raise UsageError(str(error)) from None
+    merged.warnings += [
+        Notice("unknown environment variable is ignored", name, nearest)
+        for name, nearest in unknown
+    ]
+    for variable in variables:
+        reader = _Reader(variable.words)
+        try:
+            reader.read()
+        except UsageError as error:
+            raise UsageError(variable.name + str(error).removeprefix(variable.flag)) from None
+        for target, value in (*reader.values.items(), *variable.values.items()):
+            other = merged.spelled.get(target)
+            if other is not None and merged.values[target] != value:
+                raise UsageError(f"{variable.name} contradicts {other}; set only one of them")
+            merged.values[target] = value
+            merged.spelled[target] = variable.name
+        merged.warnings += [replace(notice, flag=variable.name) for notice in reader.warnings]
+        merged.refused += [(variable.name, refusal) for _, refusal in reader.refused]
 
 
 def _checked(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:

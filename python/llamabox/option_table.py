@@ -6,6 +6,7 @@ The parser, the help text and the tests visit ``OPTIONS``; defaults stand in ``c
 from __future__ import annotations
 
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
+from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
     Value,
     choice,
@@ -172,7 +173,7 @@ _SAMPLING_OPTIONS = (
 )  # fmt: skip
 
 OPTIONS: tuple[Option, ...] = (
-    _GENERAL_OPTIONS + _SERVER_OPTIONS + _CONTEXT_OPTIONS + _SAMPLING_OPTIONS
+    _GENERAL_OPTIONS + _SERVER_OPTIONS + ACCESS_OPTIONS + _CONTEXT_OPTIONS + _SAMPLING_OPTIONS
 )
 
 BY_NAME: dict[str, Option] = {spelling: option for option in OPTIONS for spelling in option.names}

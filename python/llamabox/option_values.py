@@ -30,6 +30,8 @@ class Value:
     allowed: str
     # Returns the value of the field, or raises ValueError.
     parse: Callable[[str], object]
+    # Whether the word must never be shown, not even to say that it is wrong.
+    secret: bool = False
 
 
 def integer(

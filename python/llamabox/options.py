@@ -35,6 +35,8 @@ class Store:
 
     target: str
     value: Value
+    # Whether the values, which are tuples then, of several uses add up.
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,10 @@ def _reason(returncode: int) -> str:
 
 
 def worker_environment() -> dict[str, str]:
-    """Return an environment in which a worker imports the very modules that this process does."""
+    """Return an environment in which a worker imports the very modules that this process does.
+
+    Options set in ours have been read, and a key among them should not be in two processes.
+    """
     search_path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": search_path}
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("LLAMA_BOX_")}
+    return {**kept, "PYTHONPATH": search_path}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import uvloop
 
+from llamabox.access import cors_of, gate_of
 from llamabox.api.app import App
 from llamabox.api.call import Settings
 from llamabox.config import HttpConfig, ServerConfig
@@ -24,6 +25,7 @@ from llamabox.errors import LlamaboxError
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
 from llamabox.http.service import ServerOptions
+from llamabox.http.tls import server_context
 from llamabox.log import fields
 from llamabox.upstream_log import UpstreamLog
 from llamabox.worker_channel import notify_ready
@@ -61,6 +63,23 @@ def limits_of(http: HttpConfig) -> Limits:
     )
 
 
+def server_options(config: ServerConfig, app: App) -> ServerOptions:
+    """The choices of the operator and of the application for the HTTP layer."""
+    access = config.access
+    tls = None
+    if access.ssl_cert_file is not None and access.ssl_key_file is not None:
+        tls = server_context(access.ssl_cert_file, access.ssl_key_file)
+    return ServerOptions(
+        cors=cors_of(config),
+        gate=gate_of(config, app.router.is_public),
+        tls=tls,
+        large_body=app.router.large_body,
+        server_name="llama-box",
+        quiet_paths=app.probes,
+        answered=app.answered,
+    )
+
+
 class Worker:
     """One run of the server."""
 
@@ -73,12 +92,13 @@ class Worker:
             self._app,
             limits,
             logging.getLogger("llamabox.http"),
-            ServerOptions(large_body=self._app.router.large_body, server_name="llama-box"),
+            server_options(config, self._app),
         )
 
     async def run(self, sockets: list[socket.socket]) -> int:
         """Serve until told to stop; returns the exit code."""
-        addresses = [_address(sock) for sock in sockets]
+        scheme = "http" if self._config.access.ssl_cert_file is None else "https"
+        addresses = [_address(sock, scheme) for sock in sockets]
         stopped = self._watch_signals()
         await self._server.start(sockets)
         upstream_log = UpstreamLog()
@@ -176,9 +196,10 @@ def _leave_while_loading() -> None:
     os._exit(0)
 
 
-def _address(sock: socket.socket) -> str:
+def _address(sock: socket.socket, scheme: str) -> str:
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return str(name)
     host, port = name[:2]
-    return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
+    shown = f"[{host}]" if sock.family == socket.AF_INET6 else host
+    return f"{scheme}://{shown}:{port}"

@@ -55,6 +55,7 @@ TEST_CASE("too little KV for all: the young are preempted, every text is the und
     CHECK(rig.text(id) == text);
   }
   CHECK(rig.scheduler().stats().n_preempted > 0);
+  CHECK(rig.scheduler().stats().n_preempted_tokens >= rig.scheduler().stats().n_preempted);
 }
 
 TEST_CASE("preemption keeps the random state") {

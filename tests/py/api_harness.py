@@ -20,6 +20,7 @@ from llamabox.engine import Engine
 from llamabox.http.bind import bind
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
+from llamabox.worker import server_options
 
 STARTED_AT = 1_700_000_000
 TIMEOUT_S = 60
@@ -116,7 +117,9 @@ class LiveServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._server = HttpServer(self.app, self.limits, logging.getLogger("test.http"))
+        log = logging.getLogger("test.http")
+        options = server_options(self.app.settings.config, self.app)
+        self._server = HttpServer(self.app, self.limits, log, options)
         await self._server.start([self._socket])
         if self.engine is not None:
             self.engine.start()

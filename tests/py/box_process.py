@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 TIMEOUT_S = 120
+HOST = "localhost"
 
 
 class Box:
@@ -48,7 +49,9 @@ class Box:
         """What a streaming client reads until the end, or until it leaves after so many bytes."""
         message = {"role": "user", "content": text}
         body = json.dumps({"messages": [message], "stream": True, "temperature": 0, **fields})
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n"
+        )
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(f"{head}Connection: close\r\n\r\n{body}".encode())
@@ -62,7 +65,7 @@ class Box:
     async def get(self, path: str) -> bytes:
         """The whole answer to a GET."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
         answer = await asyncio.wait_for(reader.read(), TIMEOUT_S)
         writer.close()
         return answer

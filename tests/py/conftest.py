@@ -22,13 +22,18 @@ def start_server() -> Iterator[StartServer]:
     """Starts servers on fake models; each is closed at the end and must have lost no request.
 
     ``loading=True`` leaves the engine out, ``limits`` are the HTTP layer's, everything else goes to
-    the fake model.
+    the fake model. ``config`` takes the place of CONFIG.
     """
     servers: list[LiveServer] = []
 
-    def start(loading: bool = False, limits: Limits | None = None, **model: Any) -> LiveServer:
+    def start(
+        loading: bool = False,
+        limits: Limits | None = None,
+        config: ServerConfig = CONFIG,
+        **model: Any,
+    ) -> LiveServer:
         engine = None if loading else fake_engine(**model)
-        servers.append(LiveServer(engine, CONFIG, limits))
+        servers.append(LiveServer(engine, config, limits))
         return servers[-1]
 
     yield start

@@ -5,27 +5,22 @@ Runs on the loop thread. Covered by tests/py/api.
 
 from __future__ import annotations
 
+import orjson
+
 from llamabox.api.call import Call, CallHandler, Settings
-from llamabox.api.chat import chat_completions
-from llamabox.api.completions import completions
 from llamabox.api.errors import failure, loading
 from llamabox.api.health import State, health, live, ready
-from llamabox.api.models import models
-from llamabox.api.tokenize import detokenize, tokenize
+from llamabox.api.openapi import describe
+from llamabox.api.routes import MODEL_ROUTES
 from llamabox.engine import Engine
 from llamabox.errors import LlamaboxError
+from llamabox.http.access import final_status
 from llamabox.http.exchange import Exchange
 from llamabox.http.message import HttpError, Request, Response
 from llamabox.http.router import Handler, Router
 from llamabox.metrics import Metrics
 
-_MODEL_ROUTES: tuple[tuple[str, str, CallHandler], ...] = (
-    ("GET", "/v1/models", models),
-    ("POST", "/v1/chat/completions", chat_completions),
-    ("POST", "/v1/completions", completions),
-    ("POST", "/tokenize", tokenize),
-    ("POST", "/detokenize", detokenize),
-)
+_OTHER_PATH = "other"
 
 
 class App:
@@ -37,13 +32,20 @@ class App:
         self.stopping = False
         self.router = Router()
         self._metrics = Metrics(settings.config.process.restart_count)
-        for method, path, handler in _MODEL_ROUTES:
-            self.router.add(method, path, self._gated(path, handler))
-        self.router.add("GET", "/health", self._health)
-        self.router.add("GET", "/readyz", self._readyz)
-        self.router.add("GET", "/livez", self._livez)
+        self._prefix = settings.config.access.api_prefix
+        probes = {"/health": self._health, "/readyz": self._readyz, "/livez": self._livez}
+        # The paths whose requests are not logged.
+        self.probes = frozenset(self._prefix + path for path in probes)
+        for path, probe in probes.items():
+            self.router.add("GET", self._prefix + path, probe, public=True)
+        for route in MODEL_ROUTES:
+            self.router.add(route.method, self._prefix + route.path, self._gated(route.handler))
+        needs_key = bool(settings.config.access.key_digests)
+        description = describe(MODEL_ROUTES, self._prefix, needs_key)
+        self._description = Response(200, orjson.dumps(description))
+        self.router.add("GET", self._prefix + "/openapi.json", self._openapi)
         if settings.config.http.metrics:
-            self.router.add("GET", "/metrics", self._metrics_page)
+            self.router.add("GET", self._prefix + "/metrics", self._metrics_page)
 
     @property
     def state(self) -> State:
@@ -58,19 +60,21 @@ class App:
         """Answer one request; the handler of the HTTP server."""
         return await self.router(request, exchange)
 
-    def _gated(self, path: str, handler: CallHandler) -> Handler:
+    def answered(self, exchange: Exchange) -> None:
+        """Count the end of any request, also of those that were refused before a handler ran."""
+        path = exchange.head.path if exchange.head is not None else ""
+        route = path if self.router.knows(path) else _OTHER_PATH
+        self._metrics.count_request(route, final_status(exchange))
+
+    def _gated(self, handler: CallHandler) -> Handler:
         """A route that needs the model: 503 before there is one, errors of the core as JSON."""
 
         async def gated(request: Request, exchange: Exchange) -> Response | None:
             engine = self.engine
             if engine is None:
-                response: Response | None = loading()
-            else:
-                call = Call(self.settings, engine, request, exchange)
-                response = await _answered(call, handler)
-            status = exchange.status if response is None else response.status
-            self._metrics.count_request(path, status)
-            return response
+                return loading()
+            call = Call(self.settings, engine, request, exchange, self._metrics)
+            return await _answered(call, handler)
 
         return gated
 
@@ -82,6 +86,9 @@ class App:
 
     async def _livez(self, request: Request, exchange: Exchange) -> Response:
         return live()
+
+    async def _openapi(self, request: Request, exchange: Exchange) -> Response:
+        return self._description
 
     async def _metrics_page(self, request: Request, exchange: Exchange) -> Response:
         stats = None if self.engine is None else self.engine.stats()

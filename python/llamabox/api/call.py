@@ -10,6 +10,7 @@ from llamabox.engine import Engine
 from llamabox.http.exchange import Exchange
 from llamabox.http.limits import Limits
 from llamabox.http.message import Request, Response
+from llamabox.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Call:
     engine: Engine
     request: Request
     exchange: Exchange
+    metrics: Metrics
 
 
 CallHandler = Callable[[Call], Awaitable[Response | None]]

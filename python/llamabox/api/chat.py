@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -10,8 +10,11 @@ from llamabox.api.call import Call
 from llamabox.api.completion import Job, build_requests, run
 from llamabox.api.json_body import read_body
 from llamabox.api.reply import Choice, Reply, new_reply
-from llamabox.api.schema import CHAT, read_fields
+from llamabox.api.schema import CHAT, Values, read_fields
 from llamabox.http.message import Response
+
+if TYPE_CHECKING:
+    from llamabox import _core
 
 
 class ChatShape:
@@ -66,6 +69,16 @@ class ChatShape:
         return orjson.dumps(chunk)
 
 
+def chat_prompt(call: Call, values: Values) -> _core.ChatPrompt:
+    """The conversation that the request's group "prompt" describes."""
+    core = call.engine.core
+    fields = dict(values["prompt"])
+    messages = [
+        core.ChatMessage(role=role, content=content) for role, content in fields.pop("messages")
+    ]
+    return core.ChatPrompt(messages=messages, **fields)
+
+
 async def chat_completions(call: Call) -> Response | None:
     """Answer a conversation."""
     job = await read_body(call.request.body, lambda body: _job(call, body))
@@ -74,12 +87,7 @@ async def chat_completions(call: Call) -> Response | None:
 
 def _job(call: Call, body: dict[str, Any]) -> Job:
     values = read_fields(body, CHAT)
-    core = call.engine.core
-    messages = [
-        core.ChatMessage(role=role, content=content)
-        for role, content in values["prompt"]["messages"]
-    ]
-    requests = build_requests(call, [core.ChatPrompt(messages=messages)], values)
+    requests = build_requests(call, [chat_prompt(call, values)], values)
     n_choices = values["generate"].get("n", 1)
     reply = new_reply("chatcmpl-", call.settings.alias, n_choices, values["reply"])
     return Job(requests, n_choices, "messages", ChatShape(reply), reply)

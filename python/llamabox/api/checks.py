@@ -15,6 +15,22 @@ INT32_MAX = 2**31 - 1
 
 Check = Callable[[Any, str], Any]
 
+JsonSchema = dict[str, Any]
+
+_SCHEMAS: dict[Check, JsonSchema] = {}
+
+
+def described(check: Check, schema: JsonSchema) -> Check:
+    """Note what ``check`` takes, for the description that the server gives of itself."""
+    _SCHEMAS[check] = schema
+    return check
+
+
+def schema_of(check: Check) -> JsonSchema:
+    """What ``check`` takes as a JSON schema; the empty one, which takes all, when nobody said."""
+    return _SCHEMAS.get(check, {})
+
+
 _KINDS = {
     "bool": "a boolean",
     "int": "a whole number",
@@ -46,7 +62,7 @@ def integer(low: int, high: int) -> Check:
             refuse(path, f"is {value}; it must be {low} to {high}")
         return value
 
-    return check
+    return described(check, {"type": "integer", "minimum": low, "maximum": high})
 
 
 def number(low: float, high: float) -> Check:
@@ -59,7 +75,7 @@ def number(low: float, high: float) -> Check:
             refuse(path, f"is {value}; it must be {low:g} to {high:g}")
         return float(value)
 
-    return check
+    return described(check, {"type": "number", "minimum": low, "maximum": high})
 
 
 def boolean(value: Any, path: str) -> bool:
@@ -85,7 +101,7 @@ def name(max_bytes: int) -> Check:
             refuse(path, f"has {n_bytes} bytes; it must have 1 to {max_bytes}")
         return str(value)
 
-    return check
+    return described(check, {"type": "string", "minLength": 1, "maxLength": max_bytes})
 
 
 def array(value: Any, path: str, low: int, high: int) -> list[Any]:
@@ -113,3 +129,11 @@ def token_ids(value: Any, path: str) -> list[int]:
         if type(item) is not int or not 0 <= item <= INT32_MAX:
             integer(0, INT32_MAX)(item, f"{path}[{at}]")
     return value
+
+
+described(boolean, {"type": "boolean"})
+described(text, {"type": "string"})
+described(
+    token_ids,
+    {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": INT32_MAX}},
+)

@@ -11,7 +11,8 @@ import orjson
 
 from llamabox.api.call import Call
 from llamabox.api.checks import refuse
-from llamabox.api.gathering import Collector, SseWriter
+from llamabox.api.gathering import Collector, Gathering, SseWriter
+from llamabox.api.outcome import note_outcome
 from llamabox.api.reply import Choice, Reply, Shape
 from llamabox.api.schema import Values
 from llamabox.api.usage import usage_object
@@ -34,13 +35,19 @@ OFF_LOOP_CHARACTERS = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One client's call, ready to run."""
+class Work:
+    """The engine's requests of one client's call."""
 
     requests: list[_core.Request]
     n_per_request: int
     # The request's field that the core's errors call "prompt".
     prompt_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Work):
+    """One client's call, ready to run."""
+
     shape: Shape
     reply: Reply
 
@@ -98,9 +105,9 @@ async def run(call: Call, job: Job) -> Response | None:
     if job.reply.stream:
         return await _stream(call, job)
     collector = Collector(len(job.requests), job.reply.n_choices)
-    await _drive(call, job, collector)
+    await drive(call, job, collector)
     if collector.cancelled:
-        return _client_gone()
+        return client_gone()
     usage = usage_object(collector.usages, job.reply.n_choices)
     return await _whole(job.shape, collector.choices(), usage)
 
@@ -113,25 +120,29 @@ async def _stream(call: Call, job: Job) -> Response | None:
     exchange.start_stream(200, SSE_HEADERS)
     pinger.start()
     try:
-        await _drive(call, job, writer)
+        await drive(call, job, writer)
     finally:
         pinger.stop()
-    return None if exchange.started else _client_gone()
+    return None if exchange.started else client_gone()
 
 
-async def _drive(call: Call, job: Job, sink: Collector | SseWriter) -> None:
-    """Submit the requests and wait for the end of all; whatever ends this ends them."""
+async def drive(call: Call, work: Work, sink: Gathering) -> None:
+    """Submit the requests and wait for the end of all; whatever ends this ends them.
+
+    Raises the first error while nothing has been sent.
+    """
     try:
-        for at, request in enumerate(job.requests):
-            sink.streams.append(call.engine.submit(request, sink, at * job.n_per_request))
+        for at, request in enumerate(work.requests):
+            sink.streams.append(call.engine.submit(request, sink, at * work.n_per_request))
         call.exchange.on_close(sink.cancel)
         await sink.finished
     finally:
         sink.cancel()
+        note_outcome(call, sink)
     error = sink.error
     if error is not None and not call.exchange.started:
         if error.param == "prompt":
-            error.param = job.prompt_field
+            error.param = work.prompt_field
         raise error
 
 
@@ -143,6 +154,7 @@ async def _whole(shape: Shape, choices: list[Choice], usage: dict[str, Any]) -> 
     return Response(200, await loop.run_in_executor(None, orjson.dumps, body))
 
 
-def _client_gone() -> Response:
+def client_gone() -> Response:
+    """The answer to a request whose client left before anything was sent."""
     # Reaches only a client that closed its sending side; everybody else's is for the log.
     return error_response(408, "the client closed the connection", "invalid_request_error")

@@ -61,5 +61,5 @@ def event_lines(error: errors.LlamaboxError) -> bytes:
     scripts match, and event-stream parsers ignore fields they do not know.
     """
     answer = answer_of(error)
-    body = error_response(answer.status, error.message, answer.type, error.param).body
+    body = bytes(error_response(answer.status, error.message, answer.type, error.param).body)
     return b"error: %b\ndata: %b\n\n" % (body, body)

@@ -30,9 +30,17 @@ class Gathering(ABC):
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.streams: list[Stream] = []
         self.usages: list[Usage] = []
+        self.reasons: list[str] = []
         self.error: LlamaboxError | None = None
         self.cancelled = False
         self._n_open = n_requests
+
+    @property
+    @abstractmethod
+    def full(self) -> bool: ...
+
+    @abstractmethod
+    async def drain(self) -> None: ...
 
     @abstractmethod
     def accept(self, stream: Stream, events: list[Event]) -> None: ...
@@ -57,6 +65,14 @@ class Gathering(ABC):
             self.cancel()
         self._n_open -= 1
         return self._n_open == 0
+
+    def break_off(self, exchange: Exchange) -> None:
+        """End a stream that has an error, or no reader; nothing when it has not begun."""
+        if not exchange.started:
+            return
+        if self.error is not None:
+            exchange.write(event_lines(self.error))
+        exchange.finish()
 
     def _resolve(self) -> None:
         if not self.finished.done():
@@ -86,6 +102,7 @@ class Collector(Gathering):
             choice = stream.first_choice + event.choice
             self._texts[choice].append(event.text)
             if kind == "finish":
+                self.reasons.append(event.finish)
                 self._reasons[choice] = event.finish
 
     def choices(self) -> list[Choice]:
@@ -134,11 +151,12 @@ class SseWriter(Gathering):
             if text:
                 out += (parts[0], dumps(text), parts[1])
             if kind == "finish":
+                self.reasons.append(event.finish)
                 out.append(sse_data(self._shape.finish(choice, event.finish)))
         if self.error is None and not self.cancelled:
             self._write(out, is_last)
         elif is_last:
-            self._break_off()
+            self.break_off(self._exchange)
         if is_last:
             self._resolve()
 
@@ -159,10 +177,3 @@ class SseWriter(Gathering):
         self._exchange.write(b"".join(out))
         if is_last:
             self._exchange.finish()
-
-    def _break_off(self) -> None:
-        if not self._exchange.started:
-            return
-        if self.error is not None:
-            self._exchange.write(event_lines(self.error))
-        self._exchange.finish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamabox.api.checks import array, mapping, name, refuse, text
+from llamabox.api.checks import array, described, mapping, name, refuse, text
 
 MAX_MESSAGES = 4096
 MAX_PARTS = 4096
@@ -46,3 +46,32 @@ def _part(value: Any, path: str) -> str:
     if kind != "text":
         refuse(f"{path}.type", "must be 'text'; this model takes no other parts")
     return text(part.get("text"), f"{path}.text")
+
+
+_PART = {
+    "type": "object",
+    "required": ["type", "text"],
+    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+}
+_CONTENT = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "minItems": 1, "maxItems": MAX_PARTS, "items": _PART},
+    ]
+}
+described(
+    check_messages,
+    {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_MESSAGES,
+        "items": {
+            "type": "object",
+            "required": ["role", "content"],
+            "properties": {
+                "role": {"type": "string", "minLength": 1, "maxLength": MAX_ROLE_BYTES},
+                "content": _CONTENT,
+            },
+        },
+    },
+)

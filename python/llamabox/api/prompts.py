@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamabox.api.checks import array, refuse, token_ids
+from llamabox.api.checks import array, described, refuse, schema_of, token_ids
 
 MAX_PROMPTS = 64
 
@@ -30,3 +30,15 @@ def _prompt(value: Any, path: str) -> Prompt:
     if type(value) is not list or not value:
         refuse(path, "must be a string or an array of token ids")
     return token_ids(value, path)
+
+
+_ONE = [{"type": "string"}, {**schema_of(token_ids), "minItems": 1}]
+described(
+    check_prompt,
+    {
+        "anyOf": [
+            *_ONE,
+            {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": {"anyOf": _ONE}},
+        ]
+    },
+)

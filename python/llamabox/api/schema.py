@@ -15,6 +15,7 @@ from llamabox.api.checks import (
     Check,
     array,
     boolean,
+    described,
     integer,
     mapping,
     name,
@@ -94,9 +95,37 @@ def check_content(value: Any, path: str) -> str | list[str | int]:
     return value
 
 
+_STOP = {"type": "string", "minLength": 1, "maxLength": MAX_STOP_BYTES}
+described(check_stop, {"anyOf": [_STOP, {"type": "array", "maxItems": MAX_STOPS, "items": _STOP}]})
+described(check_seed, {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1})
+described(check_max_tokens, {"type": "integer", "minimum": -1, "maximum": INT32_MAX})
+described(check_top_k, {"type": "integer", "minimum": -1, "maximum": INT32_MAX})
+described(
+    check_include_usage,
+    {"type": "object", "properties": {"include_usage": {"type": ["boolean", "null"]}}},
+)
+described(
+    check_content,
+    {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "array",
+                "maxItems": MAX_TOKENIZE_ITEMS,
+                "items": {
+                    "anyOf": [
+                        {"type": "string"},
+                        {"type": "integer", "minimum": 0, "maximum": INT32_MAX},
+                    ]
+                },
+            },
+        ]
+    },
+)
+
 _MODEL = Field("model", name(MAX_MODEL_BYTES), "reply.model")
 
-_GENERATION = (
+GENERATION = (
     _MODEL,
     Field("max_tokens", check_max_tokens, "generate.max_tokens"),
     Field("n", integer(1, MAX_CHOICES), "generate.n"),
@@ -114,14 +143,20 @@ _GENERATION = (
 
 CHAT = (
     Field("messages", check_messages, "prompt.messages", required=True),
-    *_GENERATION,
+    *GENERATION,
     # Later in the table than max_tokens, which it replaces.
     Field("max_completion_tokens", check_max_tokens, "generate.max_tokens"),
 )
 
 COMPLETION = (
     Field("prompt", check_prompt, "prompt.prompts", required=True),
-    *_GENERATION,
+    *GENERATION,
+)
+
+TEMPLATE = (
+    _MODEL,
+    Field("messages", check_messages, "prompt.messages", required=True),
+    Field("add_generation_prompt", boolean, "prompt.add_generation_prompt"),
 )
 
 TOKENIZE = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -15,6 +17,9 @@ from llamabox.http.message import Response
 
 OFF_LOOP_BYTES = 16 * 1024
 """Bodies above this are tokenized in a thread, since that takes longer than parsing them."""
+
+SLICE_TOKENS = 16384
+"""Tokens that become objects and JSON in one go."""
 
 
 async def tokenize(call: Call) -> Response:
@@ -38,24 +43,41 @@ async def _answer(call: Call, values: Values, work: Any) -> Response:
     return Response(200, body)
 
 
-def _tokenized(engine: Engine, head: dict[str, Any], fields: dict[str, Any]) -> bytes:
-    tokens = _tokens(engine, fields["content"], fields.get("add_special", False))
-    if not fields.get("with_pieces", False):
-        return orjson.dumps({**head, "tokens": tokens})
-    pieces = zip(tokens, engine.pieces(tokens), strict=True)
-    return orjson.dumps({**head, "tokens": [_with_piece(token, piece) for token, piece in pieces]})
+def _tokenized(engine: Engine, head: dict[str, Any], fields: dict[str, Any]) -> bytearray:
+    """The whole answer, made in slices: each holds the interpreter for a few milliseconds only."""
+    answer = bytearray(orjson.dumps({**head, "tokens": []})[:-2])
+    separator = b""
+    for items in _slices(engine, fields["content"], fields.get("add_special", False)):
+        if fields.get("with_pieces", False):
+            items = [_with_piece(*pair) for pair in zip(items, engine.pieces(items), strict=True)]
+        answer += separator
+        answer += memoryview(orjson.dumps(items))[1:-1]
+        separator = b","
+    answer += b"]}"
+    return answer
 
 
-def _tokens(engine: Engine, content: str | list[str | int], add_special: bool) -> list[int]:
-    """Token ids among the texts are kept; only the first text gets the special tokens."""
-    tokens: list[int] = []
+def _slices(
+    engine: Engine, content: str | list[str | int], add_special: bool
+) -> Iterator[list[Any]]:
+    """The token ids, at most SLICE_TOKENS at a time and never none.
+
+    Ids among the texts are kept; only the first text gets the special tokens.
+    """
+    waiting: list[int] = []
     for item in [content] if isinstance(content, str) else content:
         if isinstance(item, str):
-            tokens += engine.tokenize(item, add_special=add_special)
+            ids = memoryview(engine.tokenize_packed(item, add_special=add_special))
             add_special = False
         else:
-            tokens.append(item)
-    return tokens
+            ids = memoryview(array("i", (item,)))
+        for start in range(0, len(ids), SLICE_TOKENS):
+            waiting += ids[start : start + SLICE_TOKENS].tolist()
+            if len(waiting) >= SLICE_TOKENS:
+                yield waiting[:SLICE_TOKENS]
+                waiting = waiting[SLICE_TOKENS:]
+    if waiting:
+        yield waiting
 
 
 def _with_piece(token: int, piece: bytes) -> dict[str, Any]:
@@ -67,4 +89,8 @@ def _with_piece(token: int, piece: bytes) -> dict[str, Any]:
 
 
 def _detokenized(engine: Engine, head: dict[str, Any], fields: dict[str, Any]) -> bytes:
-    return orjson.dumps({**head, "content": engine.detokenize(fields["tokens"])})
+    tokens: list[int] = fields["tokens"]
+    ids = array("i")
+    for start in range(0, len(tokens), SLICE_TOKENS):
+        ids.extend(tokens[start : start + SLICE_TOKENS])
+    return orjson.dumps({**head, "content": engine.detokenize_packed(ids.tobytes())})

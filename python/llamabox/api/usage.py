@@ -38,8 +38,8 @@ def usage_object(usages: Sequence[Usage], n_choices: int) -> dict[str, Any]:
         },
         "time_to_first_token_ms": ttft_ms,
         "time_per_output_token_ms": decode_ms / n_decoded if n_decoded else 0.0,
-        "prompt_tokens_per_second": _rate(n_prompt - n_cached, prefill_ms),
-        "tokens_per_second": _rate(n_decoded, decode_ms),
+        "prompt_tokens_per_second": rate(n_prompt - n_cached, prefill_ms),
+        "tokens_per_second": rate(n_decoded, decode_ms),
     }
     if n_draft > 0:
         usage["draft_tokens"] = n_draft
@@ -47,5 +47,6 @@ def usage_object(usages: Sequence[Usage], n_choices: int) -> dict[str, Any]:
     return usage
 
 
-def _rate(count: int, ms: float) -> float:
+def rate(count: int, ms: float) -> float:
+    """Per second; 0 of no time."""
     return 1000 * count / ms if ms > 0 else 0.0

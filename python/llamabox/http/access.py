@@ -15,6 +15,7 @@ _PATH_CHARACTERS = 256
 
 def log_access(service: Service, exchange: Exchange) -> None:
     """The line at the end of every request; 499 stands for an answer that was broken off."""
+    service.options.answered(exchange)
     head = exchange.head
     if head is not None and head.path in service.options.quiet_paths:
         return
@@ -27,11 +28,17 @@ def log_access(service: Service, exchange: Exchange) -> None:
             method=head.method if head else None,
             path=head.target[:_PATH_CHARACTERS] if head else None,
             client=exchange.client,
-            status=exchange.status if exchange.delivered else _CLIENT_GONE,
+            status=final_status(exchange),
             bytes=exchange.body_bytes,
             ms=round((service.loop.time() - exchange.accepted_at) * 1000, 1),
+            **exchange.figures,
         ),
     )
+
+
+def final_status(exchange: Exchange) -> int:
+    """The status of an answer, or 499 when it was broken off."""
+    return exchange.status if exchange.delivered else _CLIENT_GONE
 
 
 def log_failure(

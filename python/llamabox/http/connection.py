@@ -49,7 +49,6 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._pump_due = False
         self._handler_runs = False
-        # Of the current request.
         self._exchange: Exchange | None = None
         self._intake: Intake | None = None
 
@@ -81,7 +80,7 @@ class Connection(asyncio.Protocol):
             self._exchange.client_gone()
         elif not self._pump_due:
             self._pump()
-        return True
+        return self._transport.get_extra_info("sslcontext") is None  # TLS: no half-close
 
     def pause_writing(self) -> None:
         self._flow.pause_writing()
@@ -170,6 +169,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _begin_body(self, exchange: Exchange, head: Head) -> None:
+        self._service.options.gate.check(head)
         self._intake = Intake(self._service, head)
         self._phase = Phase.BODY
         self._deadline.set(self._intake.next_check)
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
         exchange.send_now(error.response())
         self._end_exchange(exchange)
         self._inbox.clear()
-        if self._eof or not self._transport.can_write_eof():
+        if self._eof:
             self._close()
             return
         # Closing now, with input unread, would reset the connection before the client has read
@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.LINGERING
         self._deadline.set(self._service.loop.time() + self._limits.linger_s)
         # A client that has reset the connection meanwhile cannot be told; the loss comes next.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NotImplementedError):
             self._transport.write_eof()
 
     def _close(self) -> None:

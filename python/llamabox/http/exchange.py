@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from http import HTTPStatus
+from typing import cast
 
 import h11
 
 from llamabox.http.flow import FlowControl
 from llamabox.http.head import Head
-from llamabox.http.message import HeaderPairs, Headers, Response, request_id
+from llamabox.http.message import HeaderPairs, Headers, Response, reason_phrase, request_id
 from llamabox.http.service import Service
 from llamabox.log import fields
 
@@ -53,6 +53,7 @@ class Exchange:
         "closed",
         "closes_connection",
         "delivered",
+        "figures",
         "finished",
         "head",
         "last_write",
@@ -79,6 +80,7 @@ class Exchange:
         self.last_write = self.accepted_at
         self.status = 0
         self.body_bytes = 0
+        self.figures: dict[str, object] = {}  # more pairs for the line at the end
         self.started = False
         self.finished = False
         self.delivered = False
@@ -220,7 +222,7 @@ class Exchange:
         data = self._protocol.send(
             h11.Response(
                 status_code=status,
-                reason=_reason(status),
+                reason=reason_phrase(status),
                 headers=[
                     (name.encode("latin-1"), value.encode("latin-1"))
                     for name, value in (*headers, *self._own_fields())
@@ -234,14 +236,18 @@ class Exchange:
 
     def _own_fields(self) -> HeaderPairs:
         service, head = self._service, self.head
-        own: HeaderPairs = (("X-Request-ID", self.request_id), ("Date", service.date()))
+        own: HeaderPairs = (
+            ("X-Request-ID", self.request_id),
+            ("X-Request-Accepted-At", str(int(self.accepted_at * 1e6))),
+            ("Date", service.date()),
+        )
         if service.options.server_name:
             own += (("Server", service.options.server_name),)
         if self.closes_connection or service.draining:
             own += (("Connection", "close"),)
         return own + service.options.cors.fields(head.headers if head else Headers(()))
 
-    def _whole(self, response: Response) -> tuple[bytes, bytes]:
+    def _whole(self, response: Response) -> tuple[bytes, bytes | bytearray]:
         """Head and body of a whole answer; h11 has then seen all of it."""
         headers = response.headers
         if response.status not in (204, 304):
@@ -254,7 +260,7 @@ class Exchange:
         data = self._open(response.status, headers)
         body = b"" if self._framing is _Framing.NONE else response.body
         if body:
-            self._protocol.send_with_data_passthrough(h11.Data(data=body))
+            self._protocol.send_with_data_passthrough(h11.Data(data=cast(bytes, body)))
         self._protocol.send(h11.EndOfMessage())
         self.body_bytes = len(body)
         return data, body
@@ -290,10 +296,3 @@ class Exchange:
 
 def _drop(data: bytes | memoryview) -> None:
     """Stands in for the transport's write once the transport is gone."""
-
-
-def _reason(status: int) -> bytes:
-    try:
-        return HTTPStatus(status).phrase.encode("ascii")
-    except ValueError:
-        return b""

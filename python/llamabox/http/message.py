@@ -6,11 +6,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import orjson
 
 HeaderPairs = tuple[tuple[str, str], ...]
 
+_ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    503: "unavailable_error",
+}
 _REQUEST_ID_BYTES = 128
 _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -69,7 +76,7 @@ class Response:
     """One whole answer. Content-Length, Date, X-Request-ID and CORS fields are added on sending."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray  # not changed any more
     content_type: str = "application/json"
     headers: HeaderPairs = ()
 
@@ -94,10 +101,8 @@ class HttpError(Exception):
 
 def error_type(status: int) -> str:
     """The error type that OpenAI clients expect for an HTTP status."""
-    if status == 404:
-        return "not_found_error"
-    if status == 503:
-        return "unavailable_error"
+    if status in _ERROR_TYPES:
+        return _ERROR_TYPES[status]
     return "server_error" if status >= 500 else "invalid_request_error"
 
 
@@ -111,6 +116,14 @@ def error_response(
     """The error answer of every route: ``{"error": {...}, "detail": message}``."""
     error = {"code": status, "message": message, "type": type, "param": param}
     return Response(status, orjson.dumps({"error": error, "detail": message}), headers=headers)
+
+
+def reason_phrase(status: int) -> bytes:
+    """The words after the status code; none for a code without."""
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""
 
 
 def request_id(sent: str | None) -> str:

@@ -20,6 +20,7 @@ class Route:
 
     handler: Handler
     large_body: bool  # takes media, so its body may be larger than that of a text route
+    public: bool  # answered to everybody: without a key, under any Host
 
 
 class Router:
@@ -28,12 +29,20 @@ class Router:
     def __init__(self) -> None:
         self._paths: dict[str, dict[str, Route]] = {}
 
-    def add(self, method: str, path: str, handler: Handler, *, large_body: bool = False) -> None:
+    def add(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        *,
+        large_body: bool = False,
+        public: bool = False,
+    ) -> None:
         """Adds a route. Raises ValueError when the method of that path is taken."""
         methods = self._paths.setdefault(path, {})
         if method in methods:
             raise ValueError(f"the route {method} {path} is given twice")
-        methods[method] = Route(handler, large_body)
+        methods[method] = Route(handler, large_body, public)
 
     def match(self, method: str, path: str) -> Route:
         """The route of a request.
@@ -53,6 +62,15 @@ class Router:
     def large_body(self, path: str) -> bool:
         """Whether any method of the path takes a large body; for ServerOptions."""
         return any(route.large_body for route in self._paths.get(path, {}).values())
+
+    def is_public(self, path: str) -> bool:
+        """Whether every method of the path is answered to everybody; for Gate."""
+        routes = self._paths.get(path)
+        return routes is not None and all(route.public for route in routes.values())
+
+    def knows(self, path: str) -> bool:
+        """Whether the path is in the table."""
+        return path in self._paths
 
     async def __call__(self, request: Request, exchange: Exchange) -> Response | None:
         return await self.match(request.method, request.path).handler(request, exchange)

@@ -20,6 +20,7 @@ from llamabox.http.exchange import Exchange
 from llamabox.http.limits import Limits, connection_cap
 from llamabox.http.message import Request, Response
 from llamabox.http.service import ServerOptions, Service
+from llamabox.http.tls import tls_arguments
 from llamabox.log import fields
 
 __all__ = ["HttpServer", "ServerOptions", "bind"]
@@ -180,7 +181,9 @@ class HttpServer:
         service = self._service
         assert service is not None
         try:
-            await service.loop.connect_accepted_socket(lambda: Connection(service), sock)
+            await service.loop.connect_accepted_socket(
+                lambda: Connection(service), sock, **tls_arguments(service)
+            )
         except OSError as error:
             sock.close()
             self._log.debug("accept failed", extra=fields(reason=str(error)))

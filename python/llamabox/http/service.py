@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from llamabox.http.cors import CorsPolicy
+from llamabox.http.gate import Gate
 from llamabox.http.limits import Limits
 from llamabox.http.message import Request, Response
 
@@ -22,14 +24,21 @@ def _never(path: str) -> bool:
     return False
 
 
+def _nothing(exchange: Exchange) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """Choices of the operator and of the application."""
 
     cors: CorsPolicy = field(default_factory=CorsPolicy)
+    gate: Gate = field(default_factory=Gate)
+    tls: ssl.SSLContext | None = None  # None: plain connections
     large_body: Callable[[str], bool] = _never  # does this path take ``large_body_bytes``?
     server_name: str = ""  # value of the Server field; "" sends none
     quiet_paths: frozenset[str] = frozenset({"/health", "/livez", "/readyz"})  # not logged
+    answered: Callable[[Exchange], None] = _nothing  # called at the end of every request
 
 
 @dataclass(slots=True)

@@ -178,6 +178,7 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   models->info.n_ctx_train = params.n_ctx;
   models->info.n_embd = 4;
   models->info.has_chat_template = true;
+  models->info.chat_template = "{role}:{content}";
   KvTraits traits;
   traits.kind = params.kind;
   traits.n_cells = params.n_cells;

@@ -6,14 +6,9 @@ import pytest
 
 from api_harness import LiveServer
 from conftest import StartServer
+from llamabox.api.routes import MODEL_ROUTES
 
-_MODEL_ROUTES = [
-    ("GET", "/v1/models"),
-    ("POST", "/v1/chat/completions"),
-    ("POST", "/v1/completions"),
-    ("POST", "/tokenize"),
-    ("POST", "/detokenize"),
-]
+_MODEL_ROUTES = [(route.method, route.path) for route in MODEL_ROUTES]
 
 
 def test_probes_of_a_ready_server(server: LiveServer) -> None:

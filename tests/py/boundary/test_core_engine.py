@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import threading
+from array import array
 from typing import Any
 
 import pytest
@@ -162,6 +163,12 @@ def test_tokenizing(engine: Any) -> None:
     assert engine.tokenize("<end>", parse_special=False) == list(b"<end>")
     assert engine.detokenize(tokens) == "hé"
     assert engine.detokenize(tokens, render_special=True) == "hé<end>"
+    packed = memoryview(engine.tokenize_packed("hé<end>"))
+    assert (packed.format, packed.readonly, packed.tolist()) == ("i", True, tokens)
+    assert engine.detokenize_packed(packed.tobytes()) == "hé"
+    assert len(memoryview(engine.tokenize_packed(""))) == 0 and engine.detokenize_packed(b"") == ""
+    with pytest.raises(errors.InvalidArgumentError, match="not in the vocabulary"):
+        engine.detokenize_packed(array("i", [-1]).tobytes())
     assert engine.pieces(tokens) == [b"h", b"\xc3", b"\xa9", b"<end>"]
     with pytest.raises(errors.InvalidArgumentError) as caught:
         engine.pieces([260])

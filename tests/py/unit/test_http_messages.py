@@ -49,6 +49,8 @@ def test_headers_show_no_values() -> None:
     ("status", "kind"),
     [
         (400, "invalid_request_error"),
+        (401, "authentication_error"),
+        (403, "permission_error"),
         (404, "not_found_error"),
         (413, "invalid_request_error"),
         (500, "server_error"),

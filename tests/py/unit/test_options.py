@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llamabox.config import ServerConfig
+from llamabox.keys import digest
 from llamabox.option_help import default_of, help_text
 from llamabox.option_parser import parse
 from llamabox.option_table import BY_NAME, OPTIONS
@@ -61,6 +62,16 @@ _STORED: dict[str, list[tuple[str, str, Any]]] = {
     "--repeat-penalty": [("1.3", "sampling.repeat_penalty", 1.3)],
     "--presence-penalty": [("-0.5", "sampling.presence_penalty", -0.5)],
     "--frequency-penalty": [("2", "sampling.frequency_penalty", 2)],
+    "--api-key": [("a,b", "access.key_digests", (digest("a"), digest("b")))],
+    "--api-key-file": [("/run/keys", "access.api_key_file", "/run/keys")],
+    "--ssl-cert-file": [("c.pem", "access.ssl_cert_file", "c.pem")],
+    "--ssl-key-file": [("k.pem", "access.ssl_key_file", "k.pem")],
+    "--cors-origins": [
+        ("*", "access.cors_origins", ("*",)),
+        ("https://A.b:1,null", "access.cors_origins", ("https://a.b:1", "null")),
+    ],
+    "--allowed-hosts": [("a.b,[::1]", "access.allowed_hosts", ("a.b", "::1"))],
+    "--api-prefix": [("/api/v2", "access.api_prefix", "/api/v2")],
 }
 
 _ASSIGNED: dict[str, tuple[str, Any]] = {
@@ -86,6 +97,13 @@ _OURS_ONLY = {
     "--max-queue",
     "--embedding",
     "--reranking",
+    "--api-key",
+    "--api-key-file",
+    "--ssl-cert-file",
+    "--ssl-key-file",
+    "--cors-origins",
+    "--allowed-hosts",
+    "--api-prefix",
 }
 
 

@@ -1,0 +1,96 @@
+"""GET /openapi.json: the server's description of itself (OpenAPI 3.1), made from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llamabox.api.checks import schema_of
+from llamabox.api.routes import ModelRoute
+from llamabox.api.schema import Field
+
+_ERROR = {
+    "type": "object",
+    "required": ["error", "detail"],
+    "properties": {
+        "detail": {"type": "string"},
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "type", "param"],
+            "properties": {
+                "code": {"type": "integer"},
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+            },
+        },
+    },
+}
+_PROBES = {
+    "/health": ("Whether the model answers; 404 while it loads", ("200", "404", "503")),
+    "/livez": ("Whether the process answers", ("200",)),
+    "/readyz": ("Whether clients should be sent here", ("200", "503")),
+}
+
+
+def describe(routes: Sequence[ModelRoute], prefix: str, needs_key: bool) -> dict[str, Any]:
+    """The whole document; ``prefix`` stands in front of every path."""
+    paths: dict[str, Any] = {}
+    for path, (summary, statuses) in _PROBES.items():
+        responses = {status: _answer(status, streams=False) for status in statuses}
+        operation = {"operationId": path[1:], "summary": summary, "security": []}
+        paths[prefix + path] = {"get": {**operation, "responses": responses}}
+    for route in routes:
+        methods = paths.setdefault(prefix + route.path, {})
+        methods[route.method.lower()] = _operation(route)
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "llamabox", "version": "1"},
+        "paths": paths,
+        "components": {"schemas": {"Error": _ERROR}},
+    }
+    if needs_key:
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        document["security"] = [{"bearer": []}, {"header": []}]
+    return document
+
+
+def _operation(route: ModelRoute) -> dict[str, Any]:
+    statuses = ["200", "401", "403", "421", "503"]
+    operation: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}{route.path.replace('/', '_')}",
+        "summary": route.summary,
+    }
+    if route.fields:
+        statuses += ["400", "408", "413", "429", "500"]
+        content = {"application/json": {"schema": body_schema(route.fields)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    operation["responses"] = {status: _answer(status, route.streams) for status in statuses}
+    return operation
+
+
+def _answer(status: str, streams: bool) -> dict[str, Any]:
+    if status != "200":
+        content: dict[str, Any] = {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Error"}}
+        }
+        return {"description": "An error", "content": content}
+    content = {"application/json": {"schema": {}}}
+    if streams:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    return {"description": "The answer", "content": content}
+
+
+def body_schema(fields: Sequence[Field]) -> dict[str, Any]:
+    """The object that a table of fields reads; null stands for an absent field."""
+    properties: dict[str, Any] = {}
+    for field in fields:
+        schema = schema_of(field.check)
+        properties[field.name] = (
+            schema if field.required or not schema else {"anyOf": [schema, {"type": "null"}]}
+        )
+    required = [field.name for field in fields if field.required]
+    return {"type": "object", "required": required, "properties": properties}

@@ -1,0 +1,80 @@
+"""The endpoints and metrics of the specification, row by row: there, or marked as missing.
+
+A row marked as missing fails when it starts to work, and one that is not marked when it does not.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_harness import LiveServer, chat, completion
+from conftest import CONFIG, StartServer
+
+_FOLDER = Path(__file__).parents[2] / "spec"
+_BODIES: dict[str, Any] = {
+    "/tokenize": {"content": "hi"},
+    "/detokenize": {"tokens": [104]},
+    "/completion": {"prompt": "hi", "n_predict": 4},
+    "/v1/completions": completion(),
+    "/v1/chat/completions": chat(),
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/rerank": {"query": "hi", "documents": ["a", "b"]},
+    "/v1/images/generations": {"prompt": "a cat"},
+    "/v1/images/edits": {"prompt": "a cat"},
+}
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    lines = (_FOLDER / name).read_text(encoding="ascii").splitlines()
+    table = [line for line in lines if not line.startswith("#")]
+    rows = list(csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert {row["missing"] for row in rows} == {"yes", "no"}
+    return rows
+
+
+ENDPOINTS = _rows("endpoints.tsv")
+METRICS = _rows("metrics.tsv")
+
+
+def _path(row: dict[str, str]) -> str:
+    return row["path"]
+
+
+@pytest.mark.parametrize("row", ENDPOINTS, ids=_path)
+def test_endpoints(server: LiveServer, row: dict[str, str]) -> None:
+    body = _BODIES.get(row["path"])
+    assert (body is None) == (row["method"] == "GET")
+    reply = server.call(row["method"], row["path"], body)
+    if row["missing"] == "yes":
+        assert reply.status == 404
+        assert reply.error["type"] == "not_found_error"
+        return
+    assert reply.status == 200
+    assert reply.headers["Content-Type"].partition(";")[0] == row["response"]
+    if row["method"] == "POST":
+        assert server.call("POST", row["path"], b"{").status == 400
+    if row["stream"] == "yes":
+        streamed = server.post(row["path"], {**body, "stream": True})
+        assert streamed.headers["Content-Type"] == "text/event-stream"
+        assert streamed.body.startswith(b"data: {")
+
+
+def test_metrics_are_there_with_flag_only(start_server: StartServer) -> None:
+    (row,) = [row for row in ENDPOINTS if row["path"] == "/metrics"]
+    assert row["enabled_by"] == "--metrics"
+    assert start_server(config=CONFIG.replace(http__metrics=False)).get("/metrics").status == 404
+
+
+@pytest.mark.parametrize("row", METRICS, ids=lambda row: row["name"].partition(":")[2])
+def test_metrics(start_server: StartServer, row: dict[str, str]) -> None:
+    server = start_server(n_slots=1, step_us=200)
+    reply = server.post("/v1/completions", completion("a longer prompt", max_tokens=32))
+    assert reply.status == 200
+    page = server.get("/metrics").body.decode().splitlines()
+    assert f"# TYPE {row['name']} {row['type']}" in page
+    (sample,) = [line for line in page if line.startswith(f"{row['name']} ")]
+    assert (float(sample.split()[1]) == 0) == (row["missing"] == "yes")
