@@ -46,6 +46,10 @@ py::typing::List<py::bytes> pieces(const Engine &engine, const std::vector<Token
 }
 
 void register_models(py::module_ &m) {
+  py::class_<LoraInfo>(m, "LoraInfo", "A loaded LoRA adapter; its id is its place.",
+                       py::module_local())
+      .def_readonly("path", &LoraInfo::path)
+      .def_readonly("scale", &LoraInfo::scale);
   py::class_<ModelInfo>(m, "ModelInfo", "Facts about a loaded model.", py::module_local())
       .def_readonly("architecture", &ModelInfo::architecture)
       .def_readonly("name", &ModelInfo::name)
@@ -55,7 +59,8 @@ void register_models(py::module_ &m) {
       .def_readonly("n_embd", &ModelInfo::n_embd)
       .def_readonly("n_params", &ModelInfo::n_params)
       .def_readonly("size_bytes", &ModelInfo::size_bytes)
-      .def_readonly("has_chat_template", &ModelInfo::has_chat_template);
+      .def_readonly("has_chat_template", &ModelInfo::has_chat_template)
+      .def_readonly("loras", &ModelInfo::loras);
   py::class_<Models, py::smart_holder>(m, "Models", "A loaded model; one engine takes it over.",
                                        py::module_local());
 }

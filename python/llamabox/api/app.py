@@ -10,6 +10,7 @@ from llamabox.api.chat import chat_completions
 from llamabox.api.completions import completions
 from llamabox.api.errors import failure, loading
 from llamabox.api.health import State, health, live, ready
+from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
 from llamabox.api.tokenize import detokenize, tokenize
 from llamabox.engine import Engine
@@ -25,6 +26,8 @@ _MODEL_ROUTES: tuple[tuple[str, str, CallHandler], ...] = (
     ("POST", "/v1/completions", completions),
     ("POST", "/tokenize", tokenize),
     ("POST", "/detokenize", detokenize),
+    ("GET", "/lora-adapters", list_loras),
+    ("POST", "/lora-adapters", set_loras),
 )
 
 

@@ -15,6 +15,7 @@ from llamabox.api.checks import (
     Check,
     array,
     boolean,
+    check_loras,
     integer,
     mapping,
     name,
@@ -108,6 +109,7 @@ _GENERATION = (
     Field("seed", check_seed, "sampling.seed"),
     Field("frequency_penalty", number(-2, 2), "sampling.frequency_penalty"),
     Field("presence_penalty", number(-2, 2), "sampling.presence_penalty"),
+    Field("lora", check_loras, "generate.loras"),
     Field("stream", boolean, "reply.stream"),
     Field("stream_options", check_include_usage, "reply.include_usage"),
 )
