@@ -93,7 +93,7 @@ _ROPE_OPTIONS = (
                                                     meaning="0 for the model's own")), "0"),
     _completion("--yarn-ext-factor", "Mix of extrapolation; 0 = interpolation, below = the model's",
                 Store("rope.yarn_ext_factor", number_or_model()), "-1.0"),
-    _completion("--yarn-attn-factor", "Attention magnitude, the model's own where it has one",
+    _completion("--yarn-attn-factor", "Attention magnitude; computed unless --yarn-ext-factor is 0",
                 Store("rope.yarn_attn_factor", number_or_model()), "1.0"),
     _completion("--yarn-beta-fast", "Low correction dimension, the model's own where it has one",
                 Store("rope.yarn_beta_fast", number_or_model()), "32.0"),
