@@ -77,6 +77,10 @@ std::string detokenize_packed(const Engine &engine, const py::bytes &ids) {
 }
 
 void register_models(py::module_ &m) {
+  py::class_<LoraInfo>(m, "LoraInfo", "A loaded LoRA adapter; its id is its place.",
+                       py::module_local())
+      .def_readonly("path", &LoraInfo::path)
+      .def_readonly("scale", &LoraInfo::scale);
   py::class_<ModelInfo>(m, "ModelInfo", "Facts about a loaded model.", py::module_local())
       .def_readonly("architecture", &ModelInfo::architecture)
       .def_readonly("name", &ModelInfo::name)
@@ -87,7 +91,8 @@ void register_models(py::module_ &m) {
       .def_readonly("n_params", &ModelInfo::n_params)
       .def_readonly("size_bytes", &ModelInfo::size_bytes)
       .def_readonly("has_chat_template", &ModelInfo::has_chat_template)
-      .def_readonly("chat_template", &ModelInfo::chat_template);
+      .def_readonly("chat_template", &ModelInfo::chat_template)
+      .def_readonly("loras", &ModelInfo::loras);
   py::class_<TokenIds>(m, "TokenIds", py::buffer_protocol(), "Token ids as a buffer of integers.",
                        py::module_local())
       .def_buffer([](TokenIds &ids) {

@@ -7,16 +7,66 @@
 namespace py = pybind11;
 
 namespace llamabox {
+namespace {
+
+void register_parts(py::module_ &m) {
+  bind_value<GgufOverride>(m, "GgufOverride", "A metadata value that replaces the file's.",
+                           Required{"key", &GgufOverride::key},
+                           Required{"value", &GgufOverride::value});
+  bind_value<TensorPlacement>(m, "TensorPlacement", "Where tensors of matching names go.",
+                              Required{"pattern", &TensorPlacement::pattern},
+                              Required{"buffer_type", &TensorPlacement::buffer_type});
+  using T = ThreadPlacement;
+  bind_value<T>(m, "ThreadPlacement", "How the threads of one pool run.", Field{"cpus", &T::cpus},
+                Field{"strict", &T::strict}, Field{"priority", &T::priority},
+                Field{"poll", &T::poll});
+  using R = RopeParams;
+  bind_value<R>(
+      m, "RopeParams", "Position encoding; None is the model's own.", Field{"scaling", &R::scaling},
+      Field{"freq_base", &R::freq_base}, Field{"freq_scale", &R::freq_scale},
+      Field{"yarn_orig_ctx", &R::yarn_orig_ctx}, Field{"yarn_ext_factor", &R::yarn_ext_factor},
+      Field{"yarn_attn_factor", &R::yarn_attn_factor}, Field{"yarn_beta_fast", &R::yarn_beta_fast},
+      Field{"yarn_beta_slow", &R::yarn_beta_slow});
+  bind_value<AdapterFile>(m, "AdapterFile", "A LoRA or control vector and its weight.",
+                          Required{"path", &AdapterFile::path},
+                          Field{"scale", &AdapterFile::scale});
+  using A = AdapterParams;
+  bind_value<A>(m, "AdapterParams", "Adapters that change a loaded model.",
+                Field{"loras", &A::loras}, Field{"control_vectors", &A::control_vectors},
+                Field{"control_first_layer", &A::control_first_layer},
+                Field{"control_last_layer", &A::control_last_layer});
+}
+
+} // namespace
 
 void register_llama(py::module_ &m) {
   py::enum_<FlashAttn>(m, "FlashAttn", py::module_local())
       .value("AUTO", FlashAttn::kAuto)
       .value("OFF", FlashAttn::kOff)
       .value("ON", FlashAttn::kOn);
+  py::enum_<SplitMode>(m, "SplitMode", py::module_local())
+      .value("NONE", SplitMode::kNone)
+      .value("LAYER", SplitMode::kLayer)
+      .value("ROW", SplitMode::kRow);
+  py::enum_<Numa>(m, "Numa", py::module_local())
+      .value("OFF", Numa::kOff)
+      .value("DISTRIBUTE", Numa::kDistribute)
+      .value("ISOLATE", Numa::kIsolate)
+      .value("NUMACTL", Numa::kNumactl);
+  py::enum_<RopeScaling>(m, "RopeScaling", py::module_local())
+      .value("MODEL", RopeScaling::kModel)
+      .value("NONE", RopeScaling::kNone)
+      .value("LINEAR", RopeScaling::kLinear)
+      .value("YARN", RopeScaling::kYarn);
+  register_parts(m);
   using M = ModelParams;
   bind_value<M>(m, "ModelParams", "Which file, and where its weights go.",
                 Required{"model_path", &M::model_path}, Field{"n_gpu_layers", &M::n_gpu_layers},
-                Field{"use_mmap", &M::use_mmap}, Field{"use_mlock", &M::use_mlock});
+                Field{"use_mmap", &M::use_mmap}, Field{"use_mlock", &M::use_mlock},
+                Field{"devices", &M::devices}, Field{"split_mode", &M::split_mode},
+                Field{"main_gpu", &M::main_gpu}, Field{"tensor_split", &M::tensor_split},
+                Field{"placements", &M::placements}, Field{"overrides", &M::overrides},
+                Field{"numa", &M::numa});
   using C = ContextParams;
   bind_value<C>(m, "ContextParams", "The KV cells, batches and threads of a context.",
                 Field{"n_ctx", &C::n_ctx}, Field{"n_batch", &C::n_batch},
@@ -25,10 +75,11 @@ void register_llama(py::module_ &m) {
                 Field{"flash_attn", &C::flash_attn}, Field{"kv_unified", &C::kv_unified},
                 Field{"swa_full", &C::swa_full}, Field{"kv_offload", &C::kv_offload},
                 Field{"cache_type_k", &C::cache_type_k}, Field{"cache_type_v", &C::cache_type_v},
-                Field{"warmup", &C::warmup});
-  bind_value<LlamaParams>(m, "LlamaParams", "What a text model is loaded with.",
-                          Required{"model", &LlamaParams::model},
-                          Field{"context", &LlamaParams::context});
+                Field{"placement", &C::placement}, Field{"placement_batch", &C::placement_batch},
+                Field{"rope", &C::rope}, Field{"warmup", &C::warmup});
+  bind_value<LlamaParams>(
+      m, "LlamaParams", "What a text model is loaded with.", Required{"model", &LlamaParams::model},
+      Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters});
   m.def("load_models", &load_models, py::arg("params"), py::call_guard<py::gil_scoped_release>(),
         "Load a model file; takes seconds to minutes and lets other Python threads run.");
 }

@@ -52,15 +52,15 @@ void register_requests(py::module_ &m) {
   using G = GenerateRequest;
   bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
                 Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
-                Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop});
+                Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
+                Field{"loras", &G::loras});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",
                           Required{"call", &SideRequest::call},
                           Field{"inputs", &SideRequest::inputs});
   bind_value<Request>(m, "Request", "What submit() takes; a higher priority is admitted first.",
-                      Required{"body", &Request::body}, Field{"class_key", &Request::class_key},
-                      Field{"priority", &Request::priority},
+                      Required{"body", &Request::body}, Field{"priority", &Request::priority},
                       Field{"deadline_ns", &Request::deadline_ns});
 }
 
@@ -75,7 +75,7 @@ void register_values(py::module_ &m) {
   bind_value<E>(m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
                 Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
                 Field{"n_prompt_workers", &E::n_prompt_workers},
-                Field{"itl_target_ms", &E::itl_target_ms});
+                Field{"cache_prompt", &E::cache_prompt}, Field{"itl_target_ms", &E::itl_target_ms});
 }
 
 } // namespace llamabox

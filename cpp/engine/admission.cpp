@@ -27,7 +27,9 @@ std::vector<Sequence *> Admission::admit() {
     }
     // The last token is run again even when all of it is held: its logits are needed.
     const auto wanted = next.keys_at(0, next.n_tokens() - 1);
-    const PrefixMatch match = cache_.best_match(wanted, next.class_key, free);
+    const PrefixMatch match = cache_prompt_ || has_sibling(next)
+                                  ? cache_.best_match(wanted, next.class_key, free)
+                                  : PrefixMatch{};
     const std::int32_t slot = choose_slot(match, free);
     const Pos n_past = cache_.take_over(slot, match, next.class_key);
     if (!make_room(next, slot)) {
@@ -41,6 +43,12 @@ std::vector<Sequence *> Admission::admit() {
     admitted.push_back(&bound);
   }
   return admitted;
+}
+
+bool Admission::has_sibling(const Sequence &sequence) const {
+  return std::ranges::any_of(slots_.bound(), [&](const Sequence *running) {
+    return running->request == sequence.request;
+  });
 }
 
 bool Admission::waits_for_sibling(const Sequence &sequence) const {

@@ -18,8 +18,9 @@ namespace llamabox {
 
 class Admission {
 public:
-  Admission(SlotTable &slots, WaitQueue &queue, PrefixCache &cache)
-      : slots_(slots), queue_(queue), cache_(cache) {}
+  // Without `cache_prompt` only the choices of one request share their prompt.
+  Admission(SlotTable &slots, WaitQueue &queue, PrefixCache &cache, bool cache_prompt = true)
+      : slots_(slots), queue_(queue), cache_(cache), cache_prompt_(cache_prompt) {}
 
   // Binds every waiting sequence that fits now, in queue order; returns them.
   std::vector<Sequence *> admit();
@@ -34,12 +35,14 @@ public:
 private:
   bool make_room(const Sequence &sequence, SeqId slot);
   SeqId least_recent_retained(SeqId except) const; // -1: none that would free a cell
+  bool has_sibling(const Sequence &sequence) const;
   bool waits_for_sibling(const Sequence &sequence) const;
   std::int32_t choose_slot(const PrefixMatch &match, const std::vector<SeqId> &free) const;
 
   SlotTable &slots_;
   WaitQueue &queue_;
   PrefixCache &cache_;
+  const bool cache_prompt_;
 };
 
 } // namespace llamabox

@@ -29,6 +29,9 @@ std::optional<std::string> broken_invariant(const EngineState &state) {
   if (state.n_rows > state.n_batch || state.n_cells_used > state.n_cells) {
     return "inv.budget";
   }
+  if (state.n_classes > 1) {
+    return "inv.class";
+  }
   const auto n_sequences = static_cast<std::int32_t>(state.bound.size()) + state.n_waiting;
   if (state.n_open_choices != n_sequences) {
     return "inv.terminal";

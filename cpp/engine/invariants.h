@@ -26,7 +26,8 @@ struct EngineState {
   std::vector<SequenceState> bound;
   std::int32_t n_waiting = 0;
   std::int32_t n_batch = 0;
-  std::int32_t n_rows = 0; // of the step that just ran
+  std::int32_t n_rows = 0;    // of the step that just ran
+  std::int32_t n_classes = 0; // among them
   std::int32_t n_cells = 0;
   std::int32_t n_cells_used = 0;
   std::int32_t n_open_choices = 0; // that the live requests count

@@ -14,8 +14,15 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace llamabox {
+
+// A LoRA adapter that was loaded; its id is its place.
+struct LoraInfo {
+  std::string path;
+  float scale = 0; // what it counts at the start
+};
 
 // Facts for /v1/models and the start-up log.
 struct ModelInfo {
@@ -29,6 +36,7 @@ struct ModelInfo {
   std::uint64_t size_bytes = 0;
   bool has_chat_template = false;
   std::string chat_template; // the model's own; empty without one
+  std::vector<LoraInfo> loras;
 };
 
 // Keeps alive what the other members point into (a loaded model and its context).

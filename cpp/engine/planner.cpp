@@ -41,6 +41,27 @@ std::int32_t StepCost::prefill_rows_within(double target_ms) const {
   return static_cast<std::int32_t>(std::clamp(rows, double{kMinPrefillRows}, 1e6));
 }
 
+ClassKey ClassTurn::next(std::span<const Candidate> candidates) {
+  const Candidate *longest = nullptr; // waiting, of the other classes
+  bool is_present = false;
+  for (const Candidate &candidate : candidates) {
+    if (candidate.class_key == current_) {
+      is_present = true;
+      continue;
+    }
+    const bool longer =
+        longest == nullptr || candidate.n_skipped > longest->n_skipped ||
+        (candidate.n_skipped == longest->n_skipped && candidate.order < longest->order);
+    longest = longer ? &candidate : longest;
+  }
+  if (longest != nullptr && (!is_present || n_steps_ >= kClassQuantum)) {
+    current_ = longest->class_key;
+    n_steps_ = 0;
+  }
+  n_steps_ = std::min(n_steps_ + 1, kClassQuantum);
+  return current_;
+}
+
 double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms) {
   const auto n_decodes = std::ranges::count_if(candidates, &Candidate::decoding);
   const auto n_all = static_cast<double>(candidates.size());

@@ -1,6 +1,7 @@
-// Decides a step: every decode first, then prefill rows into what the batch and the latency target
-// leave. Short prompts go first; one that was passed over gains weight until its turn comes.
-// Thread rule: pure functions and a value; engine thread. Covered by planner_test.
+// Decides a step: which class of sequences runs, every decode of it first, then prefill rows into
+// what the batch and the latency target leave. Short prompts go first; one that was passed over
+// gains weight until its turn comes.
+// Thread rule: pure functions and values; engine thread. Covered by planner_test.
 #pragma once
 
 #include "engine/step_plan.h"
@@ -24,6 +25,23 @@ public:
 private:
   double decode_ms_ = 0;          // a step without prefill rows
   double ms_per_prefill_row_ = 0; // 0: not known yet
+};
+
+// Steps that a class may run while another one waits. Switching costs upstream a new plan of its
+// computation, so it is not done in every step.
+inline constexpr std::int32_t kClassQuantum = 8;
+
+// Whose turn it is: classes take turns of at most kClassQuantum steps while more than one is bound;
+// next is the class of the sequence that has waited longest. So nobody waits longer than a turn of
+// each class that waits longer.
+class ClassTurn {
+public:
+  // The class of the next step. REQUIRES: candidates is not empty.
+  ClassKey next(std::span<const Candidate> candidates);
+
+private:
+  ClassKey current_ = 0;
+  std::int32_t n_steps_ = 0; // of the turn
 };
 
 // How long a step beside running decodes may take: the target once for the streams that run, and

@@ -6,7 +6,27 @@
 namespace llamabox {
 namespace {
 
+void check_loras(const LoraSet &loras, const Models &models) {
+  std::vector<bool> is_named(models.info.loras.size());
+  for (const LoraScale &lora : loras) {
+    const std::string name = "adapter " + std::to_string(lora.id);
+    const auto id = static_cast<std::size_t>(lora.id);
+    if (lora.id < 0 || id >= is_named.size()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  name + " does not exist; " + std::to_string(is_named.size()) + " are loaded",
+                  "lora");
+    }
+    if (is_named[id]) {
+      throw Error(ErrorCode::kInvalidArgument, name + " is named twice", "lora");
+    }
+    is_named[id] = true;
+  }
+}
+
 void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &models) {
+  if (generate.loras) {
+    check_loras(*generate.loras, models);
+  }
   EncodedPrompt encoded = models.encoder->encode(generate.prompt);
   if (encoded.prompt.tokens.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "the prompt has no tokens", "prompt");
@@ -27,6 +47,14 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   }
 }
 
+// Which adapters count is the scheduler's own matter, so that it needs no side model.
+bool offers(const Models &models, SideKind kind) {
+  if (kind == SideKind::kSetLora) {
+    return !models.info.loras.empty();
+  }
+  return models.side && models.side->supports(kind);
+}
+
 void encode_render(Arrival &arrival, const RenderRequest &render, const Models &models) {
   EncodedPrompt encoded = models.encoder->encode(render.prompt);
   arrival.result = std::make_unique<Result>();
@@ -35,9 +63,10 @@ void encode_render(Arrival &arrival, const RenderRequest &render, const Models &
 }
 
 void encode_side(SideRequest &side, const Models &models) {
-  if (!models.side || !models.side->supports(side.call.kind)) {
+  if (!offers(models, side.call.kind)) {
     throw Error(ErrorCode::kUnsupported, "this model does not offer this kind of request");
   }
+  check_loras(side.call.loras, models);
   for (const PromptInput &input : side.inputs) {
     side.call.inputs.push_back(models.encoder->encode(input).prompt);
   }

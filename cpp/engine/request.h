@@ -4,11 +4,13 @@
 #pragma once
 
 #include "base/types.h"
+#include "model/lora.h"
 #include "model/prompt_encoder.h"
 #include "model/sampling_params.h"
 #include "model/side_model.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +23,7 @@ struct GenerateRequest {
   std::int32_t max_tokens = -1;  // per choice; -1: until the context is full
   std::int32_t n = 1;            // choices of the same prompt; seeds count up from the first
   std::vector<std::string> stop; // none is empty
+  std::optional<LoraSet> loras;  // each id at most once; none: what counts for the server now
 };
 
 // The prompt as the model would see it, without running it.
@@ -36,7 +39,6 @@ struct SideRequest {
 
 struct Request {
   std::variant<GenerateRequest, RenderRequest, SideRequest> body;
-  ClassKey class_key = 0;            // LoRA set
   std::int32_t priority = 0;         // higher is admitted first
   std::int64_t deadline_ns = kNever; // on the engine's clock; over it: kDeadlineExceeded
 };

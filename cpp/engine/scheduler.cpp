@@ -25,8 +25,12 @@ Scheduler::Scheduler(SchedulerContext context)
     : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
       shared_stats_(context.stats), slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
-      admission_(slots_, queue_, cache_),
+      admission_(slots_, queue_, cache_, params_.cache_prompt),
       can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)) {
+  for (const LoraInfo &lora : models_.info.loras) {
+    const auto id = static_cast<std::int32_t>(default_loras_.size());
+    default_loras_.push_back({id, lora.scale});
+  }
   stats_.n_slots = params_.n_slots;
   stats_.n_kv_cells = cache_.traits().n_cells;
   describe_slots();
@@ -46,6 +50,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   DecodeStatus status = DecodeStatus::kNoCells;
   while (!step_plan.empty()) {
     packed = pack(step_plan);
+    use_class(packed);
     status = packed.batch.empty() ? DecodeStatus::kNoCells : models_.runner->decode(packed.batch);
     if (status != DecodeStatus::kNoCells || !make_cells(step_plan)) {
       break;
@@ -62,7 +67,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   check_invariants(ran ? static_cast<std::int32_t>(packed.batch.size()) : 0);
 }
 
-StepPlan Scheduler::plan() const {
+StepPlan Scheduler::plan() {
   std::vector<Candidate> candidates;
   for (const Sequence *sequence : slots_.bound()) {
     Candidate candidate;
@@ -72,9 +77,15 @@ StepPlan Scheduler::plan() const {
     candidate.n_min = n_min_rows(*sequence);
     candidate.n_skipped = sequence->n_skipped;
     candidate.order = sequence->order;
+    candidate.class_key = sequence->class_key;
     candidate.n_draft_max = can_draft_ ? limits_.n_batch : 0;
     candidates.push_back(candidate);
   }
+  if (candidates.empty()) {
+    return {};
+  }
+  const ClassKey turn = class_turn_.next(candidates);
+  std::erase_if(candidates, [turn](const Candidate &c) { return c.class_key != turn; });
   const double target_ms = step_target_ms(candidates, params_.itl_target_ms);
   return plan_step(candidates, limits_.n_batch, cost_.prefill_rows_within(target_ms));
 }
@@ -94,6 +105,20 @@ PackedStep Scheduler::pack(const StepPlan &step_plan) {
     }
   }
   return packed;
+}
+
+void Scheduler::use_class(const PackedStep &step) {
+  n_last_classes_ = 0;
+  for (const PackedRows &part : step.parts) {
+    const Sequence &sequence = *part.sequence;
+    if (n_last_classes_ == 0 || sequence.class_key != active_class_) {
+      ++n_last_classes_;
+    }
+    if (sequence.class_key != active_class_) {
+      models_.runner->set_loras(*sequence.loras);
+      active_class_ = sequence.class_key;
+    }
+  }
 }
 
 bool Scheduler::make_cells(StepPlan &step_plan) {
@@ -211,6 +236,7 @@ EngineState Scheduler::state() const {
   state.n_waiting = queue_.size();
   state.n_batch = limits_.n_batch;
   state.n_rows = n_last_rows_;
+  state.n_classes = n_last_classes_;
   state.n_cells = cache_.traits().n_cells;
   state.n_cells_used = cache_.n_used();
   for (const auto &[id, request] : live_) {

@@ -8,6 +8,7 @@
 #include "base/event_channel.h"
 #include "engine/admission.h"
 #include "engine/invariants.h"
+#include "engine/lora_sets.h"
 #include "engine/models.h"
 #include "engine/packer.h"
 #include "engine/params.h"
@@ -57,12 +58,14 @@ private:
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
+  Result answer(const SideCall &call);
   void end_cancelled();
   void admit();
   // plan, draft, pack, decode
-  StepPlan plan() const;
+  StepPlan plan();
   PackedStep pack(const StepPlan &plan);
   bool make_cells(StepPlan &plan);
+  void use_class(const PackedStep &step);
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
@@ -91,12 +94,17 @@ private:
   Admission admission_;
   const bool can_draft_;
   StepCost cost_;
+  LoraSets lora_sets_;
+  LoraSet default_loras_; // of requests that name none
+  ClassTurn class_turn_;
+  ClassKey active_class_ = 0; // whose adapters the runner has
   std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
   std::vector<Event> events_; // of this step
   Stats stats_;
   std::uint64_t n_arrived_ = 0;
-  std::int32_t n_last_rows_ = 0; // of the last step
-  bool ended_something_ = false; // in the last step
+  std::int32_t n_last_rows_ = 0;    // of the last step
+  std::int32_t n_last_classes_ = 0; // among its rows
+  bool ended_something_ = false;    // in the last step
 };
 
 } // namespace llamabox

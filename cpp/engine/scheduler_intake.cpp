@@ -55,6 +55,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     return end_request(request, &error, nullptr);
   }
   const auto &generate = std::get<GenerateRequest>(arrival.request.body);
+  const LoraClass lora_class = lora_sets_.find(generate.loras.value_or(default_loras_));
   request.usage.n_prompt = n_prompt;
   request.n_open = generate.n;
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
@@ -63,7 +64,8 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->choice = choice;
     sequence->order = ++n_arrived_;
     sequence->priority = arrival.request.priority;
-    sequence->class_key = arrival.request.class_key;
+    sequence->class_key = lora_class.key;
+    sequence->loras = lora_class.set;
     sequence->prompt = arrival.prompt;
     sequence->tokens = arrival.prompt->tokens;
     sequence->keys = arrival.prompt->prefix_keys();
@@ -80,10 +82,18 @@ void Scheduler::run_side_call(LiveRequest &request, const SideCall &call) {
     for (const Prompt &input : call.inputs) {
       request.usage.n_prompt += input.size();
     }
-    end_request(request, nullptr, std::make_unique<Result>(models_.side->run(call)));
+    end_request(request, nullptr, std::make_unique<Result>(answer(call)));
   } catch (const Error &error) {
     end_request(request, &error, nullptr);
   }
+}
+
+Result Scheduler::answer(const SideCall &call) {
+  if (call.kind != SideKind::kSetLora) {
+    return models_.side->run(call);
+  }
+  default_loras_ = call.loras;
+  return {};
 }
 
 void Scheduler::end_cancelled() {

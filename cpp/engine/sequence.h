@@ -8,6 +8,7 @@
 #include "base/types.h"
 #include "engine/output.h"
 #include "engine/prompt_worker.h"
+#include "model/lora.h"
 #include "model/output_parser.h"
 #include "model/prompt.h"
 #include "model/sampler.h"
@@ -40,7 +41,8 @@ struct Sequence {
   std::int32_t choice = 0;
   std::uint64_t order = 0; // of arrival; the greatest is the youngest
   std::int32_t priority = 0;
-  ClassKey class_key = 0;
+  ClassKey class_key = 0;               // names `loras`
+  std::shared_ptr<const LoraSet> loras; // that it is computed with
 
   std::shared_ptr<const Prompt> prompt;
   std::vector<Token> tokens;      // prompt and committed output
@@ -53,7 +55,7 @@ struct Sequence {
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;
   Pos n_past = 0;                 // tokens already in KV
-  std::int32_t n_skipped = 0;     // steps since it last had prefill rows
+  std::int32_t n_skipped = 0;     // steps since it last had rows
   std::int64_t last_token_ns = 0; // 0: none yet
 
   std::int32_t n_tokens() const { return static_cast<std::int32_t>(tokens.size()); }

@@ -3,6 +3,8 @@
 // Covered by planner_test.
 #pragma once
 
+#include "base/types.h"
+
 #include <cstdint>
 #include <vector>
 
@@ -14,8 +16,9 @@ struct Candidate {
   bool decoding = false;
   std::int32_t n_left = 0;    // prefill rows until its next token
   std::int32_t n_min = 1;     // rows its next chunk cannot do without
-  std::int32_t n_skipped = 0; // steps since it last had prefill rows
+  std::int32_t n_skipped = 0; // steps since it last had rows
   std::uint64_t order = 0;    // of arrival
+  ClassKey class_key = 0;     // only sequences of one class share a step
   std::int32_t n_draft_max = 0;
 };
 

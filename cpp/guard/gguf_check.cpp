@@ -8,8 +8,9 @@
 
 namespace llamabox {
 
-GgufReport check_gguf(const std::string &path) {
-  const GgufHeader first = read_gguf_header(path);
+GgufReport check_gguf(const std::string &path, std::span<const GgufOverride> overrides) {
+  GgufHeader first = read_gguf_header(path);
+  apply_overrides(first, overrides);
   // Later parts carry tensors only, so whether this is the first part is asked before its keys are.
   const std::vector<GgufHeader> parts = read_split_parts(first);
   GgufReport report;

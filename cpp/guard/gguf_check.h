@@ -6,7 +6,10 @@
 // tests/cpp/gguf_fuzz_test.cpp.
 #pragma once
 
+#include "guard/gguf_override.h"
+
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,8 +30,8 @@ struct GgufReport {
   std::uint32_t embedding_length = 0; // numbers per position
 };
 
-// Checks a text model, with all its parts when it is split.
+// Checks a text model, with all its parts when it is split, as it is with the overrides.
 // ERRORS: Error(kLoadFailed) with one sentence that names the file and what is wrong.
-GgufReport check_gguf(const std::string &path);
+GgufReport check_gguf(const std::string &path, std::span<const GgufOverride> overrides = {});
 
 } // namespace llamabox

@@ -1,5 +1,4 @@
-// A llama.cpp context for text generation, with its compute threads: every value that upstream
-// would assert on or quietly change is refused here by name.
+// A llama.cpp context for text generation, with its compute threads.
 // Thread rule: built by one thread, then used by the engine thread only.
 // ERRORS: Error(kLoadFailed) names the option. Covered by load_test.
 #pragma once
@@ -10,6 +9,7 @@
 
 #include "llama.h"
 
+#include <cstddef>
 #include <memory>
 
 namespace llamabox {
@@ -27,8 +27,11 @@ public:
   // Rows of one decode call that may ask for logits.
   std::int32_t n_outputs_max() const { return n_outputs_max_; }
 
-  // Runs two tokens, so that weights are in memory and the compute threads awake before the first
-  // request; leaves the memory empty.
+  // Before each step, by the thread that runs it; the first call starts the compute threads.
+  void before_step(std::size_t n_rows);
+
+  // Runs two tokens, so that weights are in memory before the first request; leaves the memory
+  // empty. The threads it uses are ended again: those of the steps belong to the engine's thread.
   void warm_up(const LoadedModel &model);
 
 private:

@@ -1,5 +1,6 @@
 #include "llama/make_engine.h"
 
+#include "llama/adapters.h"
 #include "llama/context.h"
 #include "llama/kv_memory.h"
 #include "llama/model.h"
@@ -13,9 +14,13 @@ namespace {
 
 struct LlamaOwner final : ModelOwner {
   explicit LlamaOwner(const LlamaParams &params)
-      : model(params.model), context(model, params.context) {}
+      : model(params.model), adapters(model, params.model.model_path, params.adapters),
+        context(model, params.context) {
+    adapters.apply_control(context.get());
+  }
 
   LoadedModel model;
+  LoadedAdapters adapters;
   LoadedContext context;
 };
 
@@ -31,7 +36,10 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   auto encoder = std::make_unique<LlamaPromptEncoder>(owner->model.get(), *models->vocab);
   models->info.has_chat_template = encoder->has_chat_template();
   models->encoder = std::move(encoder);
-  auto runner = std::make_unique<LlamaRunner>(owner->context);
+  for (const AdapterFile &file : params.adapters.loras) {
+    models->info.loras.push_back({file.path, file.scale});
+  }
+  auto runner = std::make_unique<LlamaRunner>(owner->context, owner->adapters);
   models->samplers = std::make_unique<LlamaSamplerFactory>(vocab, runner->limits().n_ctx);
   models->runner = std::move(runner);
   models->kv = std::make_unique<LlamaKvMemory>(owner->context);

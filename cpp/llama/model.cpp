@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "guard/gguf_check.h"
 #include "llama/device.h"
+#include "llama/model_params.h"
 #include "llama/upstream_log.h"
 
 #include <exception>
@@ -51,29 +52,32 @@ const char *vocab_type_name(const llama_vocab *vocab) {
   }
 }
 
-llama_load_mode load_mode(const ModelParams &params) {
-  if (params.use_mmap) {
-    return params.use_mlock ? LLAMA_LOAD_MODE_MMAP_MLOCK : LLAMA_LOAD_MODE_MMAP;
+ggml_numa_strategy numa_strategy(Numa numa) {
+  switch (numa) {
+  case Numa::kDistribute:
+    return GGML_NUMA_STRATEGY_DISTRIBUTE;
+  case Numa::kIsolate:
+    return GGML_NUMA_STRATEGY_ISOLATE;
+  case Numa::kNumactl:
+    return GGML_NUMA_STRATEGY_NUMACTL;
+  case Numa::kOff:
+    break;
   }
-  return params.use_mlock ? LLAMA_LOAD_MODE_MLOCK : LLAMA_LOAD_MODE_NONE;
+  return GGML_NUMA_STRATEGY_DISABLED;
 }
 
 } // namespace
 
 LoadedModel::LoadedModel(const ModelParams &params) {
-  check_gguf(params.model_path);
+  check_gguf(params.model_path, params.overrides);
   init_backends();
-
-  llama_model_params upstream = llama_model_default_params();
-  upstream.n_gpu_layers = params.n_gpu_layers;
-  upstream.load_mode = load_mode(params);
-  // The default prints dots.
-  upstream.progress_callback = [](float, void *) { return true; };
+  llama_numa_init(numa_strategy(params.numa));
+  const UpstreamModelParams upstream(params);
 
   const LogCapture capture;
   std::string reason;
   try {
-    model_.reset(llama_model_load_from_file(params.model_path.c_str(), upstream));
+    model_.reset(llama_model_load_from_file(params.model_path.c_str(), upstream.get()));
     reason = capture.first_error();
   } catch (const std::exception &error) {
     reason = error.what();

@@ -3,18 +3,71 @@
 // Thread rule: plain value. Covered by the adapters' tests.
 #pragma once
 
+#include "guard/gguf_override.h"
+
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace llamabox {
 
 enum class FlashAttn : std::uint8_t { kAuto, kOff, kOn };
+enum class SplitMode : std::uint8_t { kNone, kLayer, kRow };
+enum class Numa : std::uint8_t { kOff, kDistribute, kIsolate, kNumactl };
+enum class RopeScaling : std::uint8_t { kModel, kNone, kLinear, kYarn };
+
+// Tensors whose name matches the regular expression go to the named buffer type.
+struct TensorPlacement {
+  std::string pattern;
+  std::string buffer_type;
+};
 
 struct ModelParams {
   std::string model_path;
   std::int32_t n_gpu_layers = -1; // -1: all that fit
   bool use_mmap = true;
   bool use_mlock = false;
+  std::optional<std::vector<std::string>> devices; // none: all GPUs; empty: no GPU
+  SplitMode split_mode = SplitMode::kLayer;
+  std::int32_t main_gpu = 0;               // index among the devices used
+  std::vector<float> tensor_split;         // share of each device; empty: by free memory
+  std::vector<TensorPlacement> placements; // the first that matches a tensor counts
+  std::vector<GgufOverride> overrides;     // metadata that replaces the file's
+  Numa numa = Numa::kOff;                  // of the process, since ggml keeps one
+};
+
+// How the compute threads of one pool run.
+struct ThreadPlacement {
+  std::vector<std::int32_t> cpus; // they may run on; empty: all
+  bool strict = false;            // each thread on one of them
+  std::int32_t priority = 0;      // 0 normal, 1 medium, 2 high, 3 realtime
+  std::int32_t poll = 50;         // how long idle threads spin before they sleep, 0..100
+};
+
+// Position encoding; an absent value is the model's own.
+struct RopeParams {
+  RopeScaling scaling = RopeScaling::kModel;
+  std::optional<float> freq_base;
+  std::optional<float> freq_scale; // 1/N extends the context N times
+  std::optional<std::int32_t> yarn_orig_ctx;
+  std::optional<float> yarn_ext_factor;
+  std::optional<float> yarn_attn_factor;
+  std::optional<float> yarn_beta_fast;
+  std::optional<float> yarn_beta_slow;
+};
+
+struct AdapterFile {
+  std::string path;
+  float scale = 1;
+};
+
+// Adapters that change a loaded model.
+struct AdapterParams {
+  std::vector<AdapterFile> loras;           // ids are their places; scales are those at the start
+  std::vector<AdapterFile> control_vectors; // added up
+  std::int32_t control_first_layer = 1;     // both ends inclusive
+  std::int32_t control_last_layer = -1;     // -1: the model's last
 };
 
 struct ContextParams {
@@ -24,7 +77,8 @@ struct ContextParams {
   std::int32_t n_slots = 4;
   std::int32_t n_threads = 0;       // 0: physical cores
   std::int32_t n_threads_batch = 0; // 0: as n_threads
-  std::int32_t poll = 50;           // how long idle compute threads spin before they sleep, 0..100
+  ThreadPlacement placement;        // of the threads that run steps of one row
+  ThreadPlacement placement_batch;  // of those that run steps of several rows
   std::int32_t n_draft_max = 0;     // draft tokens one sequence may verify in one step
   FlashAttn flash_attn = FlashAttn::kAuto;
   bool kv_unified = true;
@@ -32,12 +86,14 @@ struct ContextParams {
   bool kv_offload = true;
   std::string cache_type_k = "f16";
   std::string cache_type_v = "f16";
+  RopeParams rope;
   bool warmup = true;
 };
 
 struct LlamaParams {
   ModelParams model;
   ContextParams context;
+  AdapterParams adapters;
 };
 
 } // namespace llamabox

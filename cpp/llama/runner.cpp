@@ -4,9 +4,10 @@
 
 namespace llamabox {
 
-LlamaRunner::LlamaRunner(const LoadedContext &context)
-    : context_(context.get()), n_slots_(context.params().n_slots),
-      n_outputs_max_(context.n_outputs_max()), batch_(llama_batch_ext_init(context.get())) {
+LlamaRunner::LlamaRunner(LoadedContext &context, LoadedAdapters &adapters)
+    : owner_(context), adapters_(adapters), context_(context.get()),
+      n_slots_(context.params().n_slots), n_outputs_max_(context.n_outputs_max()),
+      batch_(llama_batch_ext_init(context.get())) {
   const llama_model *model = llama_get_model(context_);
   limits_.n_ctx = static_cast<std::int32_t>(llama_n_ctx_seq(context_));
   limits_.n_batch = static_cast<std::int32_t>(llama_n_batch(context_));
@@ -15,12 +16,17 @@ LlamaRunner::LlamaRunner(const LoadedContext &context)
   output_of_row_.reserve(static_cast<std::size_t>(limits_.n_batch));
 }
 
+void LlamaRunner::set_loras(std::span<const LoraScale> loras) {
+  adapters_.apply_loras(context_, loras);
+}
+
 DecodeStatus LlamaRunner::decode(const Batch &batch) {
   outputs_ = nullptr;
   output_of_row_.clear();
   if (!fill(batch)) {
     return DecodeStatus::kFailed;
   }
+  owner_.before_step(batch.size());
   switch (llama_process(context_, LLAMA_PROCESS_TYPE_DECODE, batch_.get())) {
   case 0:
     return DecodeStatus::kOk;

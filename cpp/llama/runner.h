@@ -5,6 +5,7 @@
 // Covered by tests/cpp/llama/runner_test.cpp.
 #pragma once
 
+#include "llama/adapters.h"
 #include "llama/context.h"
 #include "model/runner.h"
 
@@ -17,9 +18,11 @@ namespace llamabox {
 
 class LlamaRunner final : public Runner {
 public:
-  explicit LlamaRunner(const LoadedContext &context);
+  // REQUIRES: context and adapters outlive the runner.
+  LlamaRunner(LoadedContext &context, LoadedAdapters &adapters);
 
   RunnerLimits limits() const override { return limits_; }
+  void set_loras(std::span<const LoraScale> loras) override;
   DecodeStatus decode(const Batch &batch) override;
   std::span<const float> logits(std::int32_t row) override;
 
@@ -31,6 +34,8 @@ private:
   bool fill(const Batch &batch);
   bool add(const Row &row);
 
+  LoadedContext &owner_;
+  LoadedAdapters &adapters_;
   llama_context *context_;
   RunnerLimits limits_;
   std::int32_t n_slots_;

@@ -1,10 +1,15 @@
 // The compute threads of one context. Without them ggml, built without OpenMP, would start and end
 // threads in every step.
-// Thread rule: the thread that loads the model. Guarantee: the pools outlive every step of the
-// context they are attached to, if the context is freed first.
+// Thread rule: the thread that decodes makes it and tells it about each step: it is a compute
+// thread of both pools, and what a pool is given (CPUs, priority) applies to it too.
+// Guarantee: the pools outlive every step of the context they are attached to, if the context is
+// freed first; a placement that the system would not grant is refused before there are threads.
 // Functions of the CPU backend come from the registry's table, since the backend may be a library
-// that is loaded at run time. Covered by load_test and every decode in the runner tests.
+// that is loaded at run time.
+// Covered by model_options_test and tests/py/api/test_option_effects.py.
 #pragma once
+
+#include "llama/params.h"
 
 #include "ggml-backend.h"
 #include "llama.h"
@@ -14,13 +19,19 @@
 namespace llamabox {
 
 struct ThreadpoolParams {
-  std::int32_t n_threads = 1;       // for steps of one row
+  std::int32_t n_threads = 1; // for steps of one row
+  ThreadPlacement placement;
   std::int32_t n_threads_batch = 1; // for steps of several rows
-  std::int32_t poll = 50;           // 0..100
+  ThreadPlacement placement_batch;
 };
+
+// Refuses CPUs and priorities that this process may not use.
+// ERRORS: Error(kLoadFailed) names the option.
+void check_placements(const ThreadpoolParams &params);
 
 class Threadpools {
 public:
+  // REQUIRES: check_placements() accepts them.
   explicit Threadpools(const ThreadpoolParams &params);
   ~Threadpools();
   Threadpools(const Threadpools &) = delete;
@@ -28,12 +39,18 @@ public:
 
   void attach(llama_context *context) const;
 
+  // A step of so many rows comes next.
+  void before_step(std::size_t n_rows);
+
 private:
   using Free = void (*)(ggml_threadpool_t);
 
   ggml_threadpool_t single_ = nullptr;
   ggml_threadpool_t batch_ = nullptr; // null: `single_` serves both
   Free free_ = nullptr;
+  std::int32_t priority_;
+  std::int32_t priority_batch_;
+  std::int32_t own_priority_ = 0; // of the calling thread
 };
 
 } // namespace llamabox

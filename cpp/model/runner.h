@@ -7,6 +7,7 @@
 #pragma once
 
 #include "model/batch.h"
+#include "model/lora.h"
 
 #include <cstdint>
 #include <span>
@@ -27,6 +28,10 @@ public:
   virtual ~Runner() = default;
 
   virtual RunnerLimits limits() const = 0;
+
+  // The LoRAs that the decodes from here on are made with, and no others; none at the start.
+  // REQUIRES: ids of loaded adapters.
+  virtual void set_loras(std::span<const LoraScale> loras) = 0;
 
   // REQUIRES: 1 <= batch.size() <= n_batch; each row's position is its sequence's next one.
   virtual DecodeStatus decode(const Batch &batch) = 0;

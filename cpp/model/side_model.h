@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/event.h"
+#include "model/lora.h"
 #include "model/prompt.h"
 
 #include <cstdint>
@@ -20,11 +21,6 @@ enum class SideKind : std::uint8_t {
   kSlotSave,
   kSlotRestore,
   kSlotErase,
-};
-
-struct LoraScale {
-  std::int32_t id = 0;
-  float scale = 0;
 };
 
 struct SideCall {

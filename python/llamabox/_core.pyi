@@ -10,6 +10,8 @@ import typing
 from llamabox.errors import LlamaboxError
 
 __all__: list[str] = [
+    "AdapterFile",
+    "AdapterParams",
     "ChatMessage",
     "ChatPrompt",
     "ContextParams",
@@ -19,23 +21,31 @@ __all__: list[str] = [
     "Event",
     "FlashAttn",
     "GenerateRequest",
+    "GgufOverride",
     "Histogram",
     "LlamaParams",
     "LogLevel",
+    "LoraInfo",
     "LoraScale",
     "ModelInfo",
     "ModelParams",
     "Models",
+    "Numa",
     "RenderRequest",
     "Request",
     "Result",
+    "RopeParams",
+    "RopeScaling",
     "SamplingParams",
     "SideCall",
     "SideKind",
     "SideRequest",
     "SlotStats",
+    "SplitMode",
     "Stats",
+    "TensorPlacement",
     "TextPrompt",
+    "ThreadPlacement",
     "TokenIds",
     "TokenPrompt",
     "ToolCallDelta",
@@ -220,7 +230,10 @@ class GenerateRequest:
         max_tokens: typing.SupportsInt | typing.SupportsIndex = -1,
         n: typing.SupportsInt | typing.SupportsIndex = 1,
         stop: collections.abc.Sequence[str] = [],
+        loras: collections.abc.Sequence[LoraScale] | None = None,
     ) -> None: ...
+    @property
+    def loras(self) -> list[LoraScale] | None: ...
     @property
     def max_tokens(self) -> int: ...
     @property
@@ -263,14 +276,11 @@ class Request:
         self,
         *,
         body: GenerateRequest | RenderRequest | SideRequest,
-        class_key: typing.SupportsInt | typing.SupportsIndex = 0,
         priority: typing.SupportsInt | typing.SupportsIndex = 0,
         deadline_ns: typing.SupportsInt | typing.SupportsIndex = 9223372036854775807,
     ) -> None: ...
     @property
     def body(self) -> GenerateRequest | RenderRequest | SideRequest: ...
-    @property
-    def class_key(self) -> int: ...
     @property
     def deadline_ns(self) -> int: ...
     @property
@@ -287,8 +297,11 @@ class EngineParams:
         n_queue: typing.SupportsInt | typing.SupportsIndex = 256,
         n_queue_contexts: typing.SupportsInt | typing.SupportsIndex = 4,
         n_prompt_workers: typing.SupportsInt | typing.SupportsIndex = 1,
+        cache_prompt: bool = True,
         itl_target_ms: typing.SupportsFloat | typing.SupportsIndex = 200.0,
     ) -> None: ...
+    @property
+    def cache_prompt(self) -> bool: ...
     @property
     def itl_target_ms(self) -> float: ...
     @property
@@ -457,6 +470,15 @@ class Stats:
     @property
     def ttft_ms(self) -> Histogram: ...
 
+class LoraInfo:
+    """
+    A loaded LoRA adapter; its id is its place.
+    """
+    @property
+    def path(self) -> str: ...
+    @property
+    def scale(self) -> float: ...
+
 class ModelInfo:
     """
     Facts about a loaded model.
@@ -467,6 +489,8 @@ class ModelInfo:
     def chat_template(self) -> str: ...
     @property
     def has_chat_template(self) -> bool: ...
+    @property
+    def loras(self) -> list[LoraInfo]: ...
     @property
     def n_ctx_train(self) -> int: ...
     @property
@@ -585,6 +609,237 @@ class FlashAttn:
     @property
     def value(self) -> int: ...
 
+class SplitMode:
+    """
+    Members:
+
+      NONE
+
+      LAYER
+
+      ROW
+    """
+
+    LAYER: typing.ClassVar[SplitMode]
+    NONE: typing.ClassVar[SplitMode]
+    ROW: typing.ClassVar[SplitMode]
+    __members__: typing.ClassVar[dict[str, SplitMode]]
+    @typing.overload
+    def __eq__(self, other: SplitMode) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: SplitMode) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Numa:
+    """
+    Members:
+
+      OFF
+
+      DISTRIBUTE
+
+      ISOLATE
+
+      NUMACTL
+    """
+
+    DISTRIBUTE: typing.ClassVar[Numa]
+    ISOLATE: typing.ClassVar[Numa]
+    NUMACTL: typing.ClassVar[Numa]
+    OFF: typing.ClassVar[Numa]
+    __members__: typing.ClassVar[dict[str, Numa]]
+    @typing.overload
+    def __eq__(self, other: Numa) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Numa) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class RopeScaling:
+    """
+    Members:
+
+      MODEL
+
+      NONE
+
+      LINEAR
+
+      YARN
+    """
+
+    LINEAR: typing.ClassVar[RopeScaling]
+    MODEL: typing.ClassVar[RopeScaling]
+    NONE: typing.ClassVar[RopeScaling]
+    YARN: typing.ClassVar[RopeScaling]
+    __members__: typing.ClassVar[dict[str, RopeScaling]]
+    @typing.overload
+    def __eq__(self, other: RopeScaling) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: RopeScaling) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class GgufOverride:
+    """
+    A metadata value that replaces the file's.
+    """
+    def __init__(
+        self,
+        *,
+        key: str,
+        value: bool
+        | typing.SupportsInt
+        | typing.SupportsIndex
+        | typing.SupportsFloat
+        | typing.SupportsIndex
+        | str,
+    ) -> None: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> bool | int | float | str: ...
+
+class TensorPlacement:
+    """
+    Where tensors of matching names go.
+    """
+    def __init__(self, *, pattern: str, buffer_type: str) -> None: ...
+    @property
+    def buffer_type(self) -> str: ...
+    @property
+    def pattern(self) -> str: ...
+
+class ThreadPlacement:
+    """
+    How the threads of one pool run.
+    """
+    def __init__(
+        self,
+        *,
+        cpus: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
+        strict: bool = False,
+        priority: typing.SupportsInt | typing.SupportsIndex = 0,
+        poll: typing.SupportsInt | typing.SupportsIndex = 50,
+    ) -> None: ...
+    @property
+    def cpus(self) -> list[int]: ...
+    @property
+    def poll(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def strict(self) -> bool: ...
+
+class RopeParams:
+    """
+    Position encoding; None is the model's own.
+    """
+    def __init__(
+        self,
+        *,
+        scaling: RopeScaling = ...,
+        freq_base: typing.SupportsFloat | typing.SupportsIndex | None = None,
+        freq_scale: typing.SupportsFloat | typing.SupportsIndex | None = None,
+        yarn_orig_ctx: typing.SupportsInt | typing.SupportsIndex | None = None,
+        yarn_ext_factor: typing.SupportsFloat | typing.SupportsIndex | None = None,
+        yarn_attn_factor: typing.SupportsFloat | typing.SupportsIndex | None = None,
+        yarn_beta_fast: typing.SupportsFloat | typing.SupportsIndex | None = None,
+        yarn_beta_slow: typing.SupportsFloat | typing.SupportsIndex | None = None,
+    ) -> None: ...
+    @property
+    def freq_base(self) -> float | None: ...
+    @property
+    def freq_scale(self) -> float | None: ...
+    @property
+    def scaling(self) -> RopeScaling: ...
+    @property
+    def yarn_attn_factor(self) -> float | None: ...
+    @property
+    def yarn_beta_fast(self) -> float | None: ...
+    @property
+    def yarn_beta_slow(self) -> float | None: ...
+    @property
+    def yarn_ext_factor(self) -> float | None: ...
+    @property
+    def yarn_orig_ctx(self) -> int | None: ...
+
+class AdapterFile:
+    """
+    A LoRA or control vector and its weight.
+    """
+    def __init__(
+        self, *, path: str, scale: typing.SupportsFloat | typing.SupportsIndex = 1.0
+    ) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def scale(self) -> float: ...
+
+class AdapterParams:
+    """
+    Adapters that change a loaded model.
+    """
+    def __init__(
+        self,
+        *,
+        loras: collections.abc.Sequence[AdapterFile] = [],
+        control_vectors: collections.abc.Sequence[AdapterFile] = [],
+        control_first_layer: typing.SupportsInt | typing.SupportsIndex = 1,
+        control_last_layer: typing.SupportsInt | typing.SupportsIndex = -1,
+    ) -> None: ...
+    @property
+    def control_first_layer(self) -> int: ...
+    @property
+    def control_last_layer(self) -> int: ...
+    @property
+    def control_vectors(self) -> list[AdapterFile]: ...
+    @property
+    def loras(self) -> list[AdapterFile]: ...
+
 class ModelParams:
     """
     Which file, and where its weights go.
@@ -596,11 +851,32 @@ class ModelParams:
         n_gpu_layers: typing.SupportsInt | typing.SupportsIndex = -1,
         use_mmap: bool = True,
         use_mlock: bool = False,
+        devices: collections.abc.Sequence[str] | None = None,
+        split_mode: SplitMode = ...,
+        main_gpu: typing.SupportsInt | typing.SupportsIndex = 0,
+        tensor_split: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [],
+        placements: collections.abc.Sequence[TensorPlacement] = [],
+        overrides: collections.abc.Sequence[GgufOverride] = [],
+        numa: Numa = ...,
     ) -> None: ...
+    @property
+    def devices(self) -> list[str] | None: ...
+    @property
+    def main_gpu(self) -> int: ...
     @property
     def model_path(self) -> str: ...
     @property
     def n_gpu_layers(self) -> int: ...
+    @property
+    def numa(self) -> Numa: ...
+    @property
+    def overrides(self) -> list[GgufOverride]: ...
+    @property
+    def placements(self) -> list[TensorPlacement]: ...
+    @property
+    def split_mode(self) -> SplitMode: ...
+    @property
+    def tensor_split(self) -> list[float]: ...
     @property
     def use_mlock(self) -> bool: ...
     @property
@@ -625,6 +901,9 @@ class ContextParams:
         kv_offload: bool = True,
         cache_type_k: str = "f16",
         cache_type_v: str = "f16",
+        placement: ThreadPlacement = ...,
+        placement_batch: ThreadPlacement = ...,
+        rope: RopeParams = ...,
         warmup: bool = True,
     ) -> None: ...
     @property
@@ -650,6 +929,12 @@ class ContextParams:
     @property
     def n_ubatch(self) -> int: ...
     @property
+    def placement(self) -> ThreadPlacement: ...
+    @property
+    def placement_batch(self) -> ThreadPlacement: ...
+    @property
+    def rope(self) -> RopeParams: ...
+    @property
     def swa_full(self) -> bool: ...
     @property
     def warmup(self) -> bool: ...
@@ -658,7 +943,11 @@ class LlamaParams:
     """
     What a text model is loaded with.
     """
-    def __init__(self, *, model: ModelParams, context: ContextParams = ...) -> None: ...
+    def __init__(
+        self, *, model: ModelParams, context: ContextParams = ..., adapters: AdapterParams = ...
+    ) -> None: ...
+    @property
+    def adapters(self) -> AdapterParams: ...
     @property
     def context(self) -> ContextParams: ...
     @property

@@ -91,6 +91,11 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
                 f"{flag} needs --model: the built-in demo model is only for a plain text server"
             )
         raise UsageError(f"{flag} is not available in this version")
+    if path is None and (config.adapters.loras or config.adapters.control_vectors):
+        raise UsageError(
+            "--lora and --control-vector need --model: the built-in demo model is only for a plain"
+            " text server"
+        )
     if path is None:
         from llamabox.models import DEMO_MODEL
 

@@ -13,6 +13,8 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+from llamabox.compute_config import AdapterConfig, PlacementConfig, RopeConfig, ThreadsConfig
+
 DEFAULT_MODEL_PATH = "models/7B/ggml-model-f16.gguf"
 """The model file used without ``--model`` when it exists in the working directory."""
 
@@ -110,6 +112,12 @@ class EngineConfig:
     # ggml type names.
     type_k: str = "f16"
     type_v: str = "f16"
+    # One pool of cells for all slots; else each slot has its part of the context.
+    kv_unified: bool = True
+    # Reuse what an earlier request left in the cells.
+    cache_prompt: bool = True
+    # Read and not used: the cells need no defragmentation.
+    defrag_thold: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,10 @@ class ServerConfig:
     access: AccessConfig = field(default_factory=AccessConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    threads: ThreadsConfig = field(default_factory=ThreadsConfig)
+    placement: PlacementConfig = field(default_factory=PlacementConfig)
+    rope: RopeConfig = field(default_factory=RopeConfig)
+    adapters: AdapterConfig = field(default_factory=AdapterConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
@@ -196,6 +208,10 @@ _GROUPS: dict[str, type[Any]] = {
     "access": AccessConfig,
     "model": ModelConfig,
     "engine": EngineConfig,
+    "threads": ThreadsConfig,
+    "placement": PlacementConfig,
+    "rope": RopeConfig,
+    "adapters": AdapterConfig,
     "sampling": SamplingConfig,
     "log": LogConfig,
     "process": ProcessConfig,
@@ -212,8 +228,13 @@ def from_json(text: str) -> ServerConfig:
     groups = json.loads(text)
     built = {}
     for name, fields in groups.items():
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        values = {k: _with_tuples(v) for k, v in fields.items()}
         if name not in _GROUPS:
             raise ValueError(f"unknown group of settings: {name}")
         built[name] = _GROUPS[name](**values)
     return ServerConfig(**built)
+
+
+def _with_tuples(value: Any) -> Any:
+    """JSON has no tuples; the settings have no lists."""
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

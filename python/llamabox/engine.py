@@ -32,6 +32,10 @@ class CoreModule(Protocol):
     SamplingParams: type[_core.SamplingParams]
     GenerateRequest: type[_core.GenerateRequest]
     RenderRequest: type[_core.RenderRequest]
+    LoraScale: type[_core.LoraScale]
+    SideCall: type[_core.SideCall]
+    SideKind: type[_core.SideKind]
+    SideRequest: type[_core.SideRequest]
     Request: type[_core.Request]
 
 
@@ -41,6 +45,8 @@ class Engine:
     def __init__(self, core: CoreModule, engine: _core.Engine) -> None:
         self.core = core
         self.info = engine.info
+        # What each LoRA adapter counts in requests that name none.
+        self.lora_scales = [lora.scale for lora in engine.info.loras]
         # Tokens that one sequence may hold.
         self.n_ctx = engine.n_ctx
         self.stats: Callable[[], _core.Stats] = engine.stats

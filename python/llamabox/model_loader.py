@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from llamabox import _core
+from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
 from llamabox.upstream_log import least_level
@@ -20,19 +24,36 @@ def load_engine(config: ServerConfig) -> Engine:
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
     models = _core.load_models(llama_params(config))
-    params = _core.EngineParams(n_slots=config.engine.n_slots, n_queue=config.engine.max_queue)
+    params = _core.EngineParams(
+        n_slots=config.engine.n_slots,
+        n_queue=config.engine.max_queue,
+        cache_prompt=config.engine.cache_prompt,
+    )
     return Engine(_core, _core.Engine(models, params))
 
 
 def llama_params(config: ServerConfig) -> _core.LlamaParams:
     """The settings as the core takes them, where numbers stand for "automatic"."""
-    model, engine = config.model, config.engine
+    model, engine, placement = config.model, config.engine, config.placement
     return _core.LlamaParams(
         model=_core.ModelParams(
             model_path=model.path or "",
             n_gpu_layers=-1 if model.n_gpu_layers is None else model.n_gpu_layers,
             use_mmap=model.use_mmap,
             use_mlock=model.use_mlock,
+            devices=None if placement.devices is None else list(placement.devices),
+            split_mode=_named(_core.SplitMode, placement.split_mode, "layer"),
+            main_gpu=placement.main_gpu,
+            tensor_split=list(placement.tensor_split),
+            placements=[
+                _core.TensorPlacement(pattern=pattern, buffer_type=buffer_type)
+                for pairs in placement.override_tensor
+                for pattern, buffer_type in pairs
+            ],
+            overrides=[
+                _core.GgufOverride(key=key, value=value) for key, value in placement.override_kv
+            ],
+            numa=_named(_core.Numa, placement.numa, "off"),
         ),
         context=_core.ContextParams(
             n_ctx=engine.n_ctx or 0,
@@ -46,9 +67,67 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             kv_offload=engine.offload_kqv,
             cache_type_k=engine.type_k,
             cache_type_v=engine.type_v,
+            kv_unified=engine.kv_unified,
+            placement=_placement(config.threads),
+            placement_batch=_placement_batch(config.threads),
+            rope=_rope(config.rope),
             warmup=model.warmup,
         ),
+        adapters=_adapters(config.adapters),
     )
+
+
+def _named(names: Any, name: str | None, default: str) -> Any:
+    """The member of an enum of the core that an option's word names."""
+    return getattr(names, (default if name is None else name).upper())
+
+
+def _placement(threads: ThreadsConfig) -> _core.ThreadPlacement:
+    return _core.ThreadPlacement(
+        cpus=sorted({*threads.cpu_mask, *threads.cpu_range}),
+        strict=threads.cpu_strict,
+        priority=threads.prio,
+        poll=threads.poll,
+    )
+
+
+def _placement_batch(threads: ThreadsConfig) -> _core.ThreadPlacement:
+    """What is not said of batches is as it is for single rows."""
+    single = _placement(threads)
+    strict, prio, poll = threads.cpu_strict_batch, threads.prio_batch, threads.poll_batch
+    return _core.ThreadPlacement(
+        cpus=sorted({*threads.cpu_mask_batch, *threads.cpu_range_batch}) or single.cpus,
+        strict=single.strict if strict is None else strict,
+        priority=single.priority if prio is None else prio,
+        poll=single.poll if poll is None else poll,
+    )
+
+
+def _rope(rope: RopeConfig) -> _core.RopeParams:
+    return _core.RopeParams(
+        scaling=_named(_core.RopeScaling, rope.scaling, "model"),
+        freq_base=rope.freq_base,
+        freq_scale=rope.freq_scale,
+        yarn_orig_ctx=rope.yarn_orig_ctx,
+        yarn_ext_factor=rope.yarn_ext_factor,
+        yarn_attn_factor=rope.yarn_attn_factor,
+        yarn_beta_fast=rope.yarn_beta_fast,
+        yarn_beta_slow=rope.yarn_beta_slow,
+    )
+
+
+def _adapters(adapters: AdapterConfig) -> _core.AdapterParams:
+    layers = adapters.control_layers
+    return _core.AdapterParams(
+        loras=_files(adapters.loras, 1.0 if adapters.apply_loras else 0.0),
+        control_vectors=_files(adapters.control_vectors, 1.0),
+        control_first_layer=1 if layers is None else layers[0],
+        control_last_layer=-1 if layers is None else layers[1],
+    )
+
+
+def _files(files: Iterable[tuple[str, float]], weight: float) -> list[_core.AdapterFile]:
+    return [_core.AdapterFile(path=path, scale=scale * weight) for path, scale in files]
 
 
 def _flash_attn(wanted: bool | None) -> _core.FlashAttn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llamabox.config import ServerConfig
 from llamabox.option_table import OPTIONS
-from llamabox.options import Assign, Group, Option, Store
+from llamabox.options import Assign, Group, Option, Store, Words
 
 _NAMES_WIDTH = 48
 _ENVIRONMENT = (
@@ -52,9 +52,11 @@ def _row(option: Option) -> str:
     short, long = option.names[0], option.names[1:]
     if short.startswith("--"):
         short, long = "", option.names
-    names = f"  {short + ',' if short else '':<7}{', '.join(long)}"
+    names = f"  {short + ',' if short else '':<6} {', '.join(long)}"
     if isinstance(effect, Store):
         names += f" {effect.value.metavar}"
+    elif isinstance(effect, Words):
+        names += "".join(f" {value.metavar}" for value in effect.values)
     return f"{names:<{_NAMES_WIDTH}} {option.help}{_default_note(option)}"
 
 

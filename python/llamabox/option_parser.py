@@ -12,7 +12,8 @@ from typing import Any
 from llamabox.config import ServerConfig
 from llamabox.option_environment import VariableError, find_variables
 from llamabox.option_table import BY_NAME
-from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Warn
+from llamabox.option_values import Value
+from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Warn, Words
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
 _SHOWN_CHARACTERS = 80
@@ -90,7 +91,12 @@ class _Reader:
     def _apply(self, option: Option, flag: str, attached: str | None) -> None:
         effect = option.effect
         if isinstance(effect, Store):
-            self._store(effect, flag, self._word_of(effect, flag, attached))
+            item = self._read_value(effect.value, flag, attached)
+            held = self.values.get(effect.target, ()) if effect.repeats else ()
+            self._set(effect.target, flag, (*held, *item) if effect.repeats else item)
+            return
+        if isinstance(effect, Words):
+            self._add_words(effect, flag, attached)
             return
         if isinstance(effect, Refuse):
             self.refused.append((flag, effect))
@@ -105,24 +111,30 @@ class _Reader:
         else:
             self.warnings.append(_warning(effect, flag))
 
-    def _word_of(self, effect: Store, flag: str, attached: str | None) -> str:
-        if attached is not None:
-            return attached
+    def _add_words(self, effect: Words, flag: str, attached: str | None) -> None:
+        members: list[object] = []
+        for value in effect.values:
+            members.append(self._read_value(value, flag, attached))
+            attached = None
+        members += effect.tail
+        item = members[0] if len(members) == 1 else tuple(members)
+        if effect.repeatable:
+            item = (*self.values.get(effect.target, ()), item)
+        self._set(effect.target, flag, item)
+
+    def _read_value(self, value: Value, flag: str, attached: str | None) -> Any:
+        word = self._next_word(value, flag) if attached is None else attached
+        try:
+            return value.parse(word)
+        except ValueError:
+            shown = "the value" if value.secret else _shown(word)
+            raise UsageError(f"{flag}: {shown} is not allowed; expected {value.allowed}") from None
+
+    def _next_word(self, value: Value, flag: str) -> str:
         if self.at == len(self.words) or _is_flag(self.words[self.at]):
-            raise UsageError(f"{flag}: a value is missing; expected {effect.value.allowed}")
+            raise UsageError(f"{flag}: a value is missing; expected {value.allowed}")
         self.at += 1
         return self.words[self.at - 1]
-
-    def _store(self, effect: Store, flag: str, word: str) -> None:
-        try:
-            value = effect.value.parse(word)
-        except ValueError:
-            expected = effect.value.allowed
-            shown = "the value" if effect.value.secret else _shown(word)
-            raise UsageError(f"{flag}: {shown} is not allowed; expected {expected}") from None
-        if effect.repeats:
-            value = self.values.get(effect.target, ()) + value
-        self._set(effect.target, flag, value)
 
     def _set(self, target: str, flag: str, value: object) -> None:
         self.values[target] = value
@@ -198,6 +210,18 @@ def _checked(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
             f"{spelled['engine.type_v']}: {engine.type_v} is not allowed with --no-flash-attn;"
             " expected one of f32, f16, bf16"
         )
+    return _checked_compute(config, spelled)
+
+
+def _checked_compute(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
+    masks = ("cpu_mask", "cpu_range", "cpu_mask_batch", "cpu_range_batch")
+    for target in (f"threads.{name}" for name in masks):
+        if config.placement.numa is not None and target in spelled:
+            raise UsageError(
+                f"{spelled[target]}: not allowed with --numa, which places the threads itself"
+            )
+    if config.adapters.loras and "model.use_mmap" not in spelled:
+        config = config.replace(model__use_mmap=False)
     return config
 
 

@@ -5,6 +5,7 @@ The parser, the help text and the tests visit ``OPTIONS``; defaults stand in ``c
 
 from __future__ import annotations
 
+from llamabox.compute_options import COMPUTE_OPTIONS
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
 from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
@@ -112,9 +113,6 @@ _SERVER_OPTIONS = (
     _server("--images", "Image endpoints; not in this version", Refuse(needs_model=True)),
     _server("--rerank --reranking", "Reranking endpoint; not in this version",
             Refuse(needs_model=True)),
-    _server("--lora", "LoRA adapter; not in this version", Refuse(needs_model=True)),
-    _server("--lora-scaled", "LoRA adapter with a scale; not in this version",
-            Refuse(needs_model=True)),
     _server("--rpc-server-port", "RPC server; not in this version", Refuse(needs_model=False)),
 )  # fmt: skip
 
@@ -146,10 +144,6 @@ _CONTEXT_OPTIONS = (
                 Refuse(needs_model=True)),
     _completion("-md --model-draft", "Draft model; not in this version",
                 Refuse(needs_model=True)),
-    _completion("--control-vector", "Control vector; not in this version",
-                Refuse(needs_model=True)),
-    _completion("--control-vector-scaled", "Control vector with a scale; not in this version",
-                Refuse(needs_model=True)),
 )  # fmt: skip
 
 _SAMPLING_OPTIONS = (
@@ -173,7 +167,12 @@ _SAMPLING_OPTIONS = (
 )  # fmt: skip
 
 OPTIONS: tuple[Option, ...] = (
-    _GENERAL_OPTIONS + _SERVER_OPTIONS + ACCESS_OPTIONS + _CONTEXT_OPTIONS + _SAMPLING_OPTIONS
+    _GENERAL_OPTIONS
+    + _SERVER_OPTIONS
+    + ACCESS_OPTIONS
+    + _CONTEXT_OPTIONS
+    + COMPUTE_OPTIONS
+    + _SAMPLING_OPTIONS
 )
 
 BY_NAME: dict[str, Option] = {spelling: option for option in OPTIONS for spelling in option.names}

@@ -45,6 +45,9 @@ TEST_CASE("each invariant is found by its name") {
   state.n_open_choices = 3;
   CHECK(broken_invariant(state) == "inv.terminal");
   state = healthy();
+  state.n_classes = 2;
+  CHECK(broken_invariant(state) == "inv.class");
+  state = healthy();
   state.n_rows = 0;
   CHECK(broken_invariant(state) == "inv.progress");
 }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 using namespace llamabox;
@@ -136,4 +138,58 @@ TEST_CASE("costs are learnt from the steps that ran") {
   }
   CHECK(cost.prefill_rows_within(60) == 100);
   CHECK(cost.prefill_rows_within(5) == kMinPrefillRows);
+}
+
+TEST_CASE("one class keeps its turn as long as nobody else is there") {
+  ClassTurn turn;
+  std::vector<Candidate> alone{decoding(0)};
+  alone[0].class_key = 5;
+  for (int i = 0; i < 100; ++i) {
+    CHECK(turn.next(alone) == 5);
+  }
+  std::vector<Candidate> joined = alone;
+  joined.push_back(decoding(1));
+  joined[1].class_key = 6;
+  CHECK(turn.next(joined) == 6); // the turn was spent long ago
+}
+
+TEST_CASE("classes take turns of a bounded number of steps, the one that waited longest first") {
+  ClassTurn turn;
+  std::vector<Candidate> candidates;
+  for (std::int32_t slot = 0; slot < 6; ++slot) {
+    candidates.push_back(slot % 2 == 0 ? decoding(slot) : prefilling(slot, 100));
+    candidates.back().order = static_cast<std::uint64_t>(slot);
+    candidates.back().class_key = static_cast<ClassKey>(slot / 2); // three classes of two
+  }
+  std::vector<int> n_steps(3);
+  std::int32_t longest_wait = 0;
+  for (int step = 0; step < 300; ++step) {
+    const ClassKey now = turn.next(candidates);
+    ++n_steps[static_cast<std::size_t>(now)];
+    for (Candidate &candidate : candidates) {
+      candidate.n_skipped = candidate.class_key == now ? 0 : candidate.n_skipped + 1;
+      longest_wait = std::max(longest_wait, candidate.n_skipped);
+    }
+  }
+  CHECK(longest_wait == 2 * kClassQuantum);
+  for (const int n : n_steps) {
+    CHECK(std::abs(n - 100) <= kClassQuantum);
+  }
+}
+
+TEST_CASE("new classes that never stop coming cannot starve one that waits") {
+  ClassTurn turn;
+  std::vector<Candidate> candidates{decoding(0), decoding(1)};
+  candidates[0].class_key = 1;
+  std::int32_t longest_wait = 0;
+  for (int step = 0; step < 500; ++step) {
+    // The neighbour is somebody else with other adapters every other step.
+    candidates[1].class_key = static_cast<ClassKey>(2 + step / 2);
+    candidates[1].n_skipped = 0;
+    candidates[1].order = static_cast<std::uint64_t>(step);
+    const ClassKey now = turn.next(candidates);
+    candidates[0].n_skipped = now == 1 ? 0 : candidates[0].n_skipped + 1;
+    longest_wait = std::max(longest_wait, candidates[0].n_skipped);
+  }
+  CHECK(longest_wait <= kClassQuantum);
 }

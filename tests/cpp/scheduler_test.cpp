@@ -137,11 +137,11 @@ TEST_CASE("a sliding window that has forgotten the prefix is prefilled again") {
 }
 
 TEST_CASE("sequences of another class share no prefix") {
-  Rig rig;
+  Rig rig({.n_loras = 1});
   rig.generate("one prompt", 4);
   rig.run_until_idle();
   Request request = Rig::generate_request("one prompt", 4);
-  request.class_key = 7;
+  std::get<GenerateRequest>(request.body).loras = LoraSet{};
   const RequestId id = rig.submit(std::move(request));
   rig.run_until_idle();
   CHECK(rig.done(id).usage.n_cached == 0);

@@ -12,7 +12,7 @@ from llamabox.engine import Engine
 from llamabox.models import DEMO_MODEL
 
 
-def _provide_core() -> None:
+def provide_core() -> None:
     """Make ``import llamabox._core`` work in a source tree that was built but not installed."""
     if importlib.util.find_spec("llamabox._core") is not None:
         return
@@ -36,7 +36,7 @@ def demo_config(**targets: object) -> ServerConfig:
 
 def demo_engine(config: ServerConfig) -> Engine:
     """The engine that the worker would make."""
-    _provide_core()
+    provide_core()
     from llamabox.model_loader import load_engine, prepare_core
 
     prepare_core(config, os.open(os.devnull, os.O_WRONLY))

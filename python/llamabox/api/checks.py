@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from llamabox.errors import InvalidArgumentError
 
 INT32_MAX = 2**31 - 1
+MAX_LORAS = 64
+MAX_LORA_SCALE = 1000.0
 
 Check = Callable[[Any, str], Any]
 
@@ -137,3 +139,17 @@ described(
     token_ids,
     {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": INT32_MAX}},
 )
+
+
+def check_loras(value: Any, path: str) -> list[tuple[int, float]]:
+    """Adapters by id with their scales; whether they exist is for the engine to say."""
+    check_id, check_scale = integer(0, INT32_MAX), number(-MAX_LORA_SCALE, MAX_LORA_SCALE)
+    loras: list[tuple[int, float]] = []
+    for at, item in enumerate(array(value, path, 0, MAX_LORAS)):
+        fields = mapping(item, f"{path}[{at}]")
+        for name_ in ("id", "scale"):
+            if fields.get(name_) is None:
+                refuse(f"{path}[{at}].{name_}", "is required")
+        lora_id = check_id(fields["id"], f"{path}[{at}].id")
+        loras.append((lora_id, check_scale(fields["scale"], f"{path}[{at}].scale")))
+    return loras

@@ -12,6 +12,7 @@ import orjson
 from llamabox.api.call import Call
 from llamabox.api.checks import refuse
 from llamabox.api.gathering import Collector, Gathering, SseWriter
+from llamabox.api.lora import lora_scales
 from llamabox.api.outcome import note_outcome
 from llamabox.api.reply import Choice, Reply, Shape
 from llamabox.api.schema import Values
@@ -76,6 +77,8 @@ def build_requests(
     too much."""
     core = call.engine.core
     generate = values["generate"]
+    if "loras" in generate:
+        generate["loras"] = lora_scales(core, generate["loras"])
     _check_product(call.engine, len(prompts) * generate.get("n", 1), generate)
     settings = {**sampling_defaults(call.settings.config.sampling), **values["sampling"]}
     sampling = core.SamplingParams(**settings)

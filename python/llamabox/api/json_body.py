@@ -20,23 +20,33 @@ OFF_LOOP_BYTES = 256 * 1024
 """Bodies above this are parsed in a thread, so that the loop stays free."""
 
 T = TypeVar("T")
+C = TypeVar("C", dict[str, Any], list[Any])
 
 
 def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """Return the object that ``body`` holds; raises InvalidArgumentError for anything else."""
+    return _parse(body, dict, "object")
+
+
+def parse_array(body: bytes | bytearray) -> list[Any]:
+    """Return the array that ``body`` holds; raises InvalidArgumentError for anything else."""
+    return _parse(body, list, "array")
+
+
+def _parse(body: bytes | bytearray, kind: type[C], what: str) -> C:
     is_large = len(body) > OFF_LOOP_BYTES
     try:
         value = large_json.loads(body) if is_large else orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidArgumentError(f"the body is not valid JSON: {error.msg}") from None
-    if type(value) is not dict:
-        raise InvalidArgumentError("the body must be a JSON object")
+    if type(value) is not kind:
+        raise InvalidArgumentError(f"the body must be a JSON {what}")
     if is_large or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(value)
     return value
 
 
-def _check_depth(value: dict[str, Any]) -> None:
+def _check_depth(value: dict[str, Any] | list[Any]) -> None:
     level: list[Any] = [value]
     depth = 0
     while level:

@@ -9,6 +9,7 @@ from llamabox.api.call import CallHandler
 from llamabox.api.chat import chat_completions
 from llamabox.api.completions import completions
 from llamabox.api.facts import props, slots
+from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
 from llamabox.api.native import completion
 from llamabox.api.native_fields import NATIVE
@@ -42,6 +43,8 @@ MODEL_ROUTES = (
     ModelRoute("POST", "/tokenize", tokenize, "Text to tokens", TOKENIZE),
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
     ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),
+    ModelRoute("GET", "/lora-adapters", list_loras, "The LoRA adapters and their scales"),
+    ModelRoute("POST", "/lora-adapters", set_loras, "Set what adapters count by default"),
     ModelRoute("GET", "/props", props, "Template, defaults and number of slots"),
     ModelRoute("GET", "/slots", slots, "What each slot does"),
 )

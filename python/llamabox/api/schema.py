@@ -15,6 +15,7 @@ from llamabox.api.checks import (
     Check,
     array,
     boolean,
+    check_loras,
     described,
     integer,
     mapping,
@@ -137,6 +138,7 @@ GENERATION = (
     Field("seed", check_seed, "sampling.seed"),
     Field("frequency_penalty", number(-2, 2), "sampling.frequency_penalty"),
     Field("presence_penalty", number(-2, 2), "sampling.presence_penalty"),
+    Field("lora", check_loras, "generate.loras"),
     Field("stream", boolean, "reply.stream"),
     Field("stream_options", check_include_usage, "reply.include_usage"),
 )

@@ -55,10 +55,12 @@ public:
 
   bool has_room(std::int32_t n_rows) const { return n_used() + n_rows <= traits_.n_cells; }
 
-  void append(const Row &row) {
+  // `salt` stands for what else the row was computed with.
+  void append(const Row &row, std::uint64_t salt = 0) {
     // An embedding stands for itself by its first value, as a token does by its id.
     const auto key = row.embd ? static_cast<std::int64_t>(row.embd[0] * 1e6F) : row.token;
-    held(row.seq).push_back(std::make_shared<Cell>(Cell{key, row.pos}));
+    held(row.seq).push_back(
+        std::make_shared<Cell>(Cell{key + static_cast<std::int64_t>(salt << 20U), row.pos}));
   }
 
   // A number made of everything the first n rows of `seq` hold.

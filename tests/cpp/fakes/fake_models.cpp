@@ -119,6 +119,15 @@ struct FakeOwner final : ModelOwner {};
 
 RunnerLimits FakeRunner::limits() const { return {params_.n_ctx, params_.n_batch, kFakeVocab, 4}; }
 
+void FakeRunner::set_loras(std::span<const LoraScale> loras) {
+  ++n_switches;
+  salt_ = 0;
+  for (const LoraScale &lora : loras) {
+    salt_ = salt_ * 31 + static_cast<std::uint64_t>(lora.id + 1) * 1000 +
+            static_cast<std::uint64_t>(lora.scale * 16);
+  }
+}
+
 DecodeStatus FakeRunner::decode(const Batch &batch) {
   if (!next_status.empty()) {
     const DecodeStatus status = next_status.front();
@@ -131,7 +140,7 @@ DecodeStatus FakeRunner::decode(const Batch &batch) {
   last_ = batch;
   lengths_.clear();
   for (const Row &row : batch) {
-    kv_.append(row);
+    kv_.append(row, salt_);
     lengths_.push_back(kv_.length(row.seq));
   }
   if (keep_log) {
@@ -179,6 +188,9 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   models->info.n_embd = 4;
   models->info.has_chat_template = true;
   models->info.chat_template = "{role}:{content}";
+  for (std::int32_t id = 0; id < params.n_loras; ++id) {
+    models->info.loras.push_back({"lora-" + std::to_string(id), static_cast<float>(id + 1)});
+  }
   KvTraits traits;
   traits.kind = params.kind;
   traits.n_cells = params.n_cells;

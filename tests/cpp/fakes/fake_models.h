@@ -28,6 +28,7 @@ struct FakeModelParams {
   std::int32_t n_window = 0;
   std::int32_t step_us = 0; // real time a decode takes, for boundary tests
   std::string fixed_text;   // generate this text over and over instead of hashing
+  std::int32_t n_loras = 0; // adapters that count at the start with their id plus one
 };
 
 // Decodes into a FakeKv; failures can be ordered ahead.
@@ -36,6 +37,7 @@ public:
   FakeRunner(FakeKv &kv, FakeModelParams params) : kv_(kv), params_(std::move(params)) {}
 
   RunnerLimits limits() const override;
+  void set_loras(std::span<const LoraScale> loras) override;
   DecodeStatus decode(const Batch &batch) override;
   std::span<const float> logits(std::int32_t row) override;
 
@@ -45,12 +47,14 @@ public:
   double ms_per_row = 0.1;
   std::vector<Batch> log; // of successful decodes, when keep_log
   bool keep_log = false;
+  int n_switches = 0; // of the set of adapters
 
 private:
   Token next_token(SeqId seq, Pos n) const;
 
   FakeKv &kv_;
   FakeModelParams params_;
+  std::uint64_t salt_ = 0; // made of the adapters; goes into what memory holds
   Batch last_;
   std::vector<Pos> lengths_; // of each row's sequence after the row
   std::vector<float> logits_;

@@ -93,7 +93,6 @@ TEST_CASE("what upstream would assert on or change is refused by name") {
   names(refusal_of([](ContextParams &p) { p.n_ubatch = 0; }), "ubatch-size");
   names(refusal_of([](ContextParams &p) { p.n_threads = -2; }), "threads");
   names(refusal_of([](ContextParams &p) { p.n_threads_batch = 100000; }), "threads-batch");
-  names(refusal_of([](ContextParams &p) { p.poll = 101; }), "poll");
   names(refusal_of([](ContextParams &p) { p.cache_type_k = "q3_k"; }), "cache-type-k");
   names(refusal_of([](ContextParams &p) { p.cache_type_v = "F16"; }), "cache-type-v");
   const Error error = refusal_of([](ContextParams &p) {

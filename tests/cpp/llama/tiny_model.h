@@ -32,7 +32,8 @@ inline LlamaParams small_params(const std::string &name) {
   params.context.n_ubatch = 64;
   params.context.n_slots = 4;
   params.context.n_threads = 1;
-  params.context.poll = 0;
+  params.context.placement.poll = 0;
+  params.context.placement_batch.poll = 0;
   return params;
 }
 

@@ -119,10 +119,6 @@ def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
         ["--mmproj", "p.gguf"],
         ["-md", "d.gguf"],
         ["--model-draft=d.gguf"],
-        ["--lora", "l.gguf"],
-        ["--lora-scaled", "l.gguf", "0.5"],
-        ["--control-vector", "c.gguf"],
-        ["--control-vector-scaled", "c.gguf", "-1"],
     ],
 )
 def test_options_of_other_servers_are_refused(
@@ -136,6 +132,23 @@ def test_options_of_other_servers_are_refused(
     )
     assert _run(*MODEL, *words) == 1
     assert _only_line(capsys) == f"llama-box: {flag} is not available in this version"
+    assert served.configs == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--lora", "l.gguf"],
+        ["--lora-scaled", "l.gguf", "0.5"],
+        ["--control-vector", "c.gguf"],
+        ["--control-vector-scaled", "c.gguf", "-1"],
+    ],
+)
+def test_adapters_need_a_model_of_their_own(
+    served: _Served, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert _run(*words) == 1
+    assert "need --model: the built-in demo model is only for" in _only_line(capsys)
     assert served.configs == []
 
 

@@ -17,6 +17,9 @@ def test_json_gives_equal_settings_back() -> None:
             "engine.n_ctx": None,
             "sampling.temperature": 0.1,
             "process.stop_signals": (10,),
+            "adapters.loras": (("a.gguf", 0.5),),
+            "placement.override_tensor": ((("a", "CPU"), ("b", "CPU")),),
+            "placement.override_kv": (("llama.x", True), ("llama.y", 1)),
         }
     )
     line = to_json(config)

@@ -181,10 +181,64 @@ def test_an_action_ends_the_reading_where_it_stands() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["--images", "--rerank", "--lora a.gguf", "--lora-scaled a 1", "-md d.gguf", "--mmproj=p"],
+    ["--images", "--rerank", "-md d.gguf", "--mmproj=p"],
 )
 def test_refused_options_are_reported_with_their_words_skipped(words: str) -> None:
     command_line = parse([*words.split(), "--port", "1"])
     assert command_line.config.http.port == 1
     ((flag, _),) = command_line.refused
     assert flag == words.replace("=", " ").split()[0]
+
+
+_REFUSED = {
+    "-C": ("0", "0x", "x", "1" * 129),
+    "-Cr": ("3", "3-1", "0-512", "-3", "1-", "a-b"),
+    "--cpu-strict": ("2", "true"),
+    "--prio": ("-1", "4"),
+    "--poll": ("-1", "101"),
+    "--prio-batch": ("4",),
+    "--numa": ("on",),
+    "-ts": ("", "1,", "-1", "1,x", ",".join(["1"] * 129)),
+    "-dev": ("", "a,,b"),
+    "-sm": ("tensor",),
+    "-mg": ("-1", "128"),
+    "-ot": ("x", "=CPU", "x=", "a=CPU,"),
+    "--override-kv": (
+        "a", "a=int", "a=int:x", "a=int:-1", "a=bool:1", "a=float:inf", "a=u8:1", "=int:1",
+        "a=str:" + "x" * 128, "k" * 128 + "=int:1",
+    ),
+    "--rope-scaling": ("longrope",),
+    "--rope-scale": ("0", "-1", "nan"),
+    "--rope-freq-base": ("-1", "1e-9"),
+    "--rope-freq-scale": ("-0.5",),
+    "--yarn-orig-ctx": ("-1",),
+    "--yarn-ext-factor": ("x",),
+    "--control-vector-layer-range": ("0", "513"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", _REFUSED)
+def test_values_of_compute_options_out_of_range_are_refused_by_name(flag: str) -> None:
+    for word in _REFUSED[flag]:
+        with pytest.raises(UsageError) as caught:
+            parse([f"{flag}={word}"])
+        assert str(caught.value).startswith(f"{flag}: ")
+        assert "expected" in str(caught.value)
+
+
+def test_an_option_of_two_words_names_what_is_missing() -> None:
+    for words in (["--lora-scaled", "a.gguf"], ["--lora-scaled", "a.gguf", "--port", "1"]):
+        with pytest.raises(UsageError, match="--lora-scaled: a value is missing; expected a num"):
+            parse(words)
+
+
+def test_numa_places_the_threads_and_so_refuses_other_places() -> None:
+    for mask in (["-C", "1"], ["-Cr", "0-1"], ["-Cb", "1"], ["-Crb", "0-1"]):
+        with pytest.raises(UsageError, match=f"{mask[0]}: not allowed with --numa"):
+            parse(["--numa", "distribute", *mask])
+
+
+def test_a_lora_implies_no_mmap_unless_it_is_asked_for() -> None:
+    assert parse(["--lora", "a.gguf"]).config.model.use_mmap is False
+    assert parse(["--lora-scaled", "a.gguf", "1", "--mmap"]).config.model.use_mmap is True
+    assert parse(["--control-vector", "a.gguf"]).config.model.use_mmap is True

@@ -11,7 +11,7 @@ from llamabox.keys import digest
 from llamabox.option_help import default_of, help_text
 from llamabox.option_parser import parse
 from llamabox.option_table import BY_NAME, OPTIONS
-from llamabox.options import Action, Assign, Refuse, Run, Store, Warn
+from llamabox.options import Action, Assign, Refuse, Run, Store, Warn, Words
 
 _SPEC = Path(__file__).parents[2] / "spec" / "flags.tsv"
 
@@ -72,6 +72,66 @@ _STORED: dict[str, list[tuple[str, str, Any]]] = {
     ],
     "--allowed-hosts": [("a.b,[::1]", "access.allowed_hosts", ("a.b", "::1"))],
     "--api-prefix": [("/api/v2", "access.api_prefix", "/api/v2")],
+    "-C": [
+        ("a5", "threads.cpu_mask", (0, 2, 5, 7)),
+        ("0x100000000000000000000000000000000", "threads.cpu_mask", (128,)),
+        ("", "threads.cpu_mask", ()),
+    ],
+    "-Cr": [
+        ("2-4", "threads.cpu_range", (2, 3, 4)),
+        ("511-511", "threads.cpu_range", (511,)),
+    ],
+    "--cpu-strict": [("1", "threads.cpu_strict", True), ("0", "threads.cpu_strict", False)],
+    "--prio": [("3", "threads.prio", 3)],
+    "--poll": [("0", "threads.poll", 0), ("100", "threads.poll", 100)],
+    "-Cb": [("3", "threads.cpu_mask_batch", (0, 1))],
+    "-Crb": [("0-0", "threads.cpu_range_batch", (0,))],
+    "--cpu-strict-batch": [("0", "threads.cpu_strict_batch", False)],
+    "--prio-batch": [("0", "threads.prio_batch", 0)],
+    "--poll-batch": [("7", "threads.poll_batch", 7)],
+    "--numa": [("isolate", "placement.numa", "isolate")],
+    "-ts": [
+        ("3,1", "placement.tensor_split", (3, 1)),
+        ("1/0/.5", "placement.tensor_split", (1, 0, 0.5)),
+    ],
+    "-dev": [
+        ("none", "placement.devices", ()),
+        ("CUDA0,CUDA1", "placement.devices", ("CUDA0", "CUDA1")),
+    ],
+    "-sm": [("row", "placement.split_mode", "row")],
+    "-mg": [("127", "placement.main_gpu", 127)],
+    "-dt": [("-1", "engine.defrag_thold", -1)],
+    "--rope-scaling": [("yarn", "rope.scaling", "yarn")],
+    "--rope-scale": [("4", "rope.freq_scale", 0.25)],
+    "--rope-freq-base": [("5e5", "rope.freq_base", 500000), ("0", "rope.freq_base", None)],
+    "--rope-freq-scale": [("0.5", "rope.freq_scale", 0.5), ("0", "rope.freq_scale", None)],
+    "--yarn-orig-ctx": [("4096", "rope.yarn_orig_ctx", 4096), ("0", "rope.yarn_orig_ctx", None)],
+    "--yarn-ext-factor": [
+        ("0", "rope.yarn_ext_factor", 0),
+        ("-1.0", "rope.yarn_ext_factor", None),
+    ],
+    "--yarn-attn-factor": [("1.5", "rope.yarn_attn_factor", 1.5)],
+    "--yarn-beta-fast": [("16", "rope.yarn_beta_fast", 16)],
+    "--yarn-beta-slow": [("-1", "rope.yarn_beta_slow", None)],
+}
+
+# Options of several words or several uses: the words after the flag, the field and its value.
+_WORDS: dict[str, tuple[list[str], str, Any]] = {
+    "-ot": (
+        [r"blk\.[0-9]=x=CPU,ffn=CUDA0"],
+        "placement.override_tensor",
+        ((r"blk\.[0-9]=x", "CPU"), ("ffn", "CUDA0")),
+    ),
+    "--override-kv": (
+        ["tokenizer.ggml.add_bos_token=bool:false"],
+        "placement.override_kv",
+        ("tokenizer.ggml.add_bos_token", False),
+    ),
+    "--lora": (["a b.gguf"], "adapters.loras", ("a b.gguf", 1.0)),
+    "--lora-scaled": (["a.gguf", "-0.5"], "adapters.loras", ("a.gguf", -0.5)),
+    "--control-vector": (["c.gguf"], "adapters.control_vectors", ("c.gguf", 1.0)),
+    "--control-vector-scaled": (["c.gguf", "2"], "adapters.control_vectors", ("c.gguf", 2.0)),
+    "--control-vector-layer-range": (["1", "7"], "adapters.control_layers", (1, 7)),
 }
 
 _ASSIGNED: dict[str, tuple[str, Any]] = {
@@ -88,6 +148,10 @@ _ASSIGNED: dict[str, tuple[str, Any]] = {
     "--mmap": ("model.use_mmap", True),
     "--no-mmap": ("model.use_mmap", False),
     "--mlock": ("model.use_mlock", True),
+    "-kvu": ("engine.kv_unified", True),
+    "-no-kvu": ("engine.kv_unified", False),
+    "--no-cache-prompt": ("engine.cache_prompt", False),
+    "--lora-init-without-apply": ("adapters.apply_loras", False),
 }
 
 _OURS_ONLY = {
@@ -104,6 +168,10 @@ _OURS_ONLY = {
     "--cors-origins",
     "--allowed-hosts",
     "--api-prefix",
+    "-kvu",
+    "--kv-unified",
+    "-no-kvu",
+    "--no-kv-unified",
 }
 
 
@@ -116,6 +184,7 @@ def test_the_tables_of_this_test_cover_every_option() -> None:
     stored = {o.names[0] for o in OPTIONS if isinstance(o.effect, Store)}
     assigned = {o.names[0] for o in OPTIONS if isinstance(o.effect, Assign)}
     assert stored == set(_STORED)
+    assert {o.names[0] for o in OPTIONS if isinstance(o.effect, Words)} == set(_WORDS)
     assert assigned == set(_ASSIGNED)
 
 
@@ -129,11 +198,30 @@ def test_every_spelling_and_form_stores_the_value(first: str) -> None:
                 assert config == ServerConfig().with_values({target: expected})
 
 
+@pytest.mark.parametrize("first", _WORDS)
+def test_every_use_of_an_option_of_several_words_counts(first: str) -> None:
+    words, target, item = _WORDS[first]
+    effect = BY_NAME[first].effect
+    assert isinstance(effect, Words)
+    for spelling in BY_NAME[first].names:
+        attached = [f"{spelling}={words[0]}", *words[1:]]
+        once = (item,) if effect.repeatable else item
+        for use in ([spelling, *words], attached):
+            assert parse(use).config.get(target) == once
+        twice = parse([spelling, *words, *attached]).config.get(target)
+        assert twice == ((item, item) if effect.repeatable else item)
+
+
 @pytest.mark.parametrize("first", _ASSIGNED)
 def test_every_spelling_switches_its_field(first: str) -> None:
     target, constant = _ASSIGNED[first]
     # Starts from the other value, so that an option which does nothing is seen.
-    opposite = {"--warmup": "--no-warmup", "--mmap": "--no-mmap", "--no-flash-attn": "-fa"}
+    opposite = {
+        "--warmup": "--no-warmup",
+        "--mmap": "--no-mmap",
+        "--no-flash-attn": "-fa",
+        "-kvu": "-no-kvu",
+    }
     before = [opposite[first]] if first in opposite else []
     for spelling in BY_NAME[first].names:
         assert parse([*before, spelling]).config == ServerConfig().with_values({target: constant})
@@ -149,7 +237,7 @@ def test_every_action_has_its_options() -> None:
 
 def test_every_target_is_a_field_and_no_spelling_is_used_twice() -> None:
     for option in OPTIONS:
-        if isinstance(option.effect, Store | Assign):
+        if isinstance(option.effect, Store | Words | Assign):
             ServerConfig().get(option.effect.target)
     assert len(BY_NAME) == sum(len(o.names) for o in OPTIONS)
 
@@ -192,7 +280,9 @@ def test_options_follow_the_specification(row: dict[str, str]) -> None:
     assert all(BY_NAME[spelling] is option for spelling in names)
     if isinstance(option.effect, Refuse | Warn):
         return
-    assert isinstance(option.effect, Store) == bool(row["argument"])
+    assert isinstance(option.effect, Store | Words) == bool(row["argument"])
+    if isinstance(option.effect, Words):
+        assert len(option.effect.values) == len(row["argument"].split())
     expected = row["actual_default"] or row["default"]
     if expected:
         word = (default_of(option) or "").partition(", else")[0]

@@ -1,0 +1,63 @@
+"""GET and POST /lora-adapters: the loaded LoRA adapters and what each counts by default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from llamabox.api.call import Call
+from llamabox.api.checks import check_loras
+from llamabox.api.gathering import Collector
+from llamabox.api.json_body import parse_array
+from llamabox.http.message import Response, error_response
+
+if TYPE_CHECKING:
+    from llamabox import _core
+    from llamabox.engine import CoreModule
+
+
+def lora_scales(core: CoreModule, loras: list[tuple[int, float]]) -> list[_core.LoraScale]:
+    """What a request says of adapters, as the core takes it."""
+    return [core.LoraScale(id=at, scale=scale) for at, scale in loras]
+
+
+async def list_loras(call: Call) -> Response:
+    """The adapters with the scale at the start and the one that counts now."""
+    if not call.engine.info.loras:
+        return _no_loras()
+    scales = call.engine.lora_scales
+    adapters = [
+        {"id": at, "path": lora.path, "scale": scales[at], "init_scale": lora.scale}
+        for at, lora in enumerate(call.engine.info.loras)
+    ]
+    return Response(200, orjson.dumps(adapters))
+
+
+async def set_loras(call: Call) -> Response:
+    """Change what requests that name no adapters are computed with; those left out count 0.
+
+    Raises LlamaboxError.
+    """
+    if not call.engine.info.loras:
+        return _no_loras()
+    loras = check_loras(parse_array(call.request.body), "lora")
+    core = call.engine.core
+    side = core.SideCall(kind=core.SideKind.SET_LORA, loras=lora_scales(core, loras))
+    collector = Collector(1, 0)
+    request = core.Request(body=core.SideRequest(call=side))
+    collector.streams.append(call.engine.submit(request, collector))
+    await collector.finished
+    if collector.error is not None:
+        raise collector.error
+    given = dict(loras)
+    call.engine.lora_scales = [given.get(at, 0.0) for at in range(len(call.engine.info.loras))]
+    return Response(200, orjson.dumps({"success": True}))
+
+
+def _no_loras() -> Response:
+    return error_response(
+        404,
+        "no LoRA adapter is loaded: the server needs --lora or --lora-scaled",
+        "not_found_error",
+    )
