@@ -21,7 +21,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace llamabox {
@@ -67,7 +69,9 @@ private:
   // verify, commit
   void commit(const PackedStep &step);
   void verify(const PackedRows &part);
+  Token choose(Sequence &sequence, std::span<const float> logits);
   FinishReason accept(Sequence &sequence, Token token);
+  void note_logprobs(Sequence &sequence, Token token, std::span<const float> logits);
   void stream(Sequence &sequence);
   void account(const PackedStep &step, double ms);
   // publish
@@ -94,8 +98,9 @@ private:
   std::vector<Event> events_; // of this step
   Stats stats_;
   std::uint64_t n_arrived_ = 0;
-  std::int32_t n_last_rows_ = 0; // of the last step
-  bool ended_something_ = false; // in the last step
+  std::int32_t n_last_rows_ = 0;                           // of the last step
+  bool ended_something_ = false;                           // in the last step
+  std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };
 
 } // namespace llamabox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llamabox.config import ServerConfig
 from llamabox.option_table import OPTIONS
-from llamabox.options import Assign, Group, Option, Store
+from llamabox.options import Assign, Group, Option, Store, Words
 
 _NAMES_WIDTH = 48
 
@@ -48,6 +48,8 @@ def _row(option: Option) -> str:
     names = f"  {short + ',' if short else '':<7}{', '.join(long)}"
     if isinstance(effect, Store):
         names += f" {effect.value.metavar}"
+    elif isinstance(effect, Words):
+        names += "".join(f" {value.metavar}" for value in effect.values)
     return f"{names:<{_NAMES_WIDTH}} {option.help}{_default_note(option)}"
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from llamabox.config import ServerConfig
 from llamabox.option_table import BY_NAME
-from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Warn
+from llamabox.option_values import Value
+from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Warn, Words
+from llamabox.sampling_options import with_escapes
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
 _SHOWN_CHARACTERS = 80
@@ -89,7 +91,10 @@ class _Reader:
     def _apply(self, option: Option, flag: str, attached: str | None) -> None:
         effect = option.effect
         if isinstance(effect, Store):
-            self._store(effect, flag, self._word_of(effect, flag, attached))
+            self._set(effect.target, flag, self._read_value(effect.value, flag, attached))
+            return
+        if isinstance(effect, Words):
+            self._add_words(effect, flag, attached)
             return
         if isinstance(effect, Refuse):
             self.refused.append((flag, effect))
@@ -104,23 +109,31 @@ class _Reader:
         else:
             self.warnings.append(_warning(effect, flag))
 
-    def _word_of(self, effect: Store, flag: str, attached: str | None) -> str:
-        if attached is not None:
-            return attached
+    def _add_words(self, effect: Words, flag: str, attached: str | None) -> None:
+        members: list[object] = []
+        for value in effect.values:
+            members.append(self._read_value(value, flag, attached))
+            attached = None
+        members += effect.tail
+        item = members[0] if len(members) == 1 else tuple(members)
+        if effect.repeatable:
+            item = (*self.values.get(effect.target, ()), item)
+        self._set(effect.target, flag, item)
+
+    def _read_value(self, value: Value, flag: str, attached: str | None) -> object:
+        word = self._next_word(value, flag) if attached is None else attached
+        try:
+            return value.parse(word)
+        except ValueError:
+            raise UsageError(
+                f"{flag}: {_shown(word)} is not allowed; expected {value.allowed}"
+            ) from None
+
+    def _next_word(self, value: Value, flag: str) -> str:
         if self.at == len(self.words) or _is_flag(self.words[self.at]):
-            raise UsageError(f"{flag}: a value is missing; expected {effect.value.allowed}")
+            raise UsageError(f"{flag}: a value is missing; expected {value.allowed}")
         self.at += 1
         return self.words[self.at - 1]
-
-    def _store(self, effect: Store, flag: str, word: str) -> None:
-        try:
-            value = effect.value.parse(word)
-        except ValueError:
-            expected = effect.value.allowed
-            raise UsageError(
-                f"{flag}: {_shown(word)} is not allowed; expected {expected}"
-            ) from None
-        self._set(effect.target, flag, value)
 
     def _set(self, target: str, flag: str, value: object) -> None:
         self.values[target] = value
@@ -166,7 +179,14 @@ def _checked(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
             f"{spelled['engine.type_v']}: {engine.type_v} is not allowed with --no-flash-attn;"
             " expected one of f32, f16, bf16"
         )
-    return config
+    return _checked_sampling(config, spelled)
+
+
+def _checked_sampling(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
+    both = ("sampling.grammar", "sampling.json_schema")
+    if all(target in spelled for target in both):
+        raise UsageError(f"{spelled[both[1]]}: not allowed with {spelled[both[0]]}")
+    return with_escapes(config, spelled)
 
 
 def _warning(effect: Warn, flag: str) -> Notice:

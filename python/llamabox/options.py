@@ -38,6 +38,21 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """The next words, one read by each of ``values``, become one item for the field ``target``.
+
+    The item is a tuple, unless it has a single member. A repeatable option adds its item to the
+    tuple that the field holds.
+    """
+
+    target: str
+    values: tuple[Value, ...]
+    # Members that stand behind those from the command line.
+    tail: tuple[object, ...] = ()
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Assign:
     """The field ``target`` ("group.field") gets ``constant``; the option takes no word."""
 
@@ -67,7 +82,7 @@ class Refuse:
     needs_model: bool
 
 
-Effect = Store | Assign | Run | Warn | Refuse
+Effect = Store | Words | Assign | Run | Warn | Refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from llamabox.config import ServerConfig
 from llamabox.option_help import default_of, help_text
 from llamabox.option_parser import parse
 from llamabox.option_table import BY_NAME, OPTIONS
-from llamabox.options import Action, Assign, Refuse, Run, Store, Warn
+from llamabox.options import Action, Assign, Refuse, Run, Store, Warn, Words
 
 _SPEC = Path(__file__).parents[2] / "spec" / "flags.tsv"
+_GRAMMAR_FILE = Path(__file__).parents[2] / "spec" / "yes_or_no.gbnf"
 
 # First spelling of each option that takes a value: a word, its field and the field's value.
 _STORED: dict[str, list[tuple[str, str, Any]]] = {
@@ -61,6 +62,42 @@ _STORED: dict[str, list[tuple[str, str, Any]]] = {
     "--repeat-penalty": [("1.3", "sampling.repeat_penalty", 1.3)],
     "--presence-penalty": [("-0.5", "sampling.presence_penalty", -0.5)],
     "--frequency-penalty": [("2", "sampling.frequency_penalty", 2)],
+    "--samplers": [
+        ("top_k;temp", "sampling.samplers", ("top_k", "temperature")),
+        ("kt", "sampling.samplers", ("top_k", "temperature")),
+    ],
+    "--top-nsigma": [("-1", "sampling.top_n_sigma", -1), ("1.5", "sampling.top_n_sigma", 1.5)],
+    "--xtc-probability": [("0.5", "sampling.xtc_probability", 0.5)],
+    "--xtc-threshold": [("0.2", "sampling.xtc_threshold", 0.2)],
+    "--typical": [("0.9", "sampling.typical_p", 0.9)],
+    "--dry-multiplier": [("0.8", "sampling.dry_multiplier", 0.8)],
+    "--dry-base": [("2", "sampling.dry_base", 2)],
+    "--dry-allowed-length": [("3", "sampling.dry_allowed_length", 3)],
+    "--dry-penalty-last-n": [
+        ("-1", "sampling.dry_penalty_last_n", None),
+        ("0", "sampling.dry_penalty_last_n", 0),
+    ],
+    "--dynatemp-range": [("0.5", "sampling.dynatemp_range", 0.5)],
+    "--dynatemp-exp": [("2", "sampling.dynatemp_exponent", 2)],
+    "--mirostat": [("2", "sampling.mirostat", 2)],
+    "--mirostat-lr": [("0.2", "sampling.mirostat_eta", 0.2)],
+    "--mirostat-ent": [("4", "sampling.mirostat_tau", 4)],
+    "--grammar": [('root ::= "a"', "sampling.grammar", 'root ::= "a"')],
+    "--grammar-file": [(str(_GRAMMAR_FILE), "sampling.grammar", _GRAMMAR_FILE.read_text())],
+    "-j": [("{}", "sampling.json_schema", '{"type":"object"}')],
+}
+
+# The same for options that add to what stood before.
+_ADDED: dict[str, list[tuple[str, str, Any]]] = {
+    "--dry-sequence-breaker": [
+        (".", "sampling.dry_sequence_breakers", (".",)),
+        ("none", "sampling.dry_sequence_breakers", ()),
+    ],
+    "-l": [
+        ("15043+1", "sampling.logit_bias", ((15043, 1),)),
+        ("15043-1.5", "sampling.logit_bias", ((15043, -1.5),)),
+        (" Hello-inf", "sampling.logit_bias", ((" Hello", None),)),
+    ],
 }
 
 _ASSIGNED: dict[str, tuple[str, Any]] = {
@@ -77,6 +114,8 @@ _ASSIGNED: dict[str, tuple[str, Any]] = {
     "--mmap": ("model.use_mmap", True),
     "--no-mmap": ("model.use_mmap", False),
     "--mlock": ("model.use_mlock", True),
+    "--no-escape": ("sampling.escape", False),
+    "-e": ("sampling.escape", True),
 }
 
 _OURS_ONLY = {
@@ -96,8 +135,10 @@ def _spec_rows() -> list[dict[str, str]]:
 
 def test_the_tables_of_this_test_cover_every_option() -> None:
     stored = {o.names[0] for o in OPTIONS if isinstance(o.effect, Store)}
+    added = {o.names[0] for o in OPTIONS if isinstance(o.effect, Words)}
     assigned = {o.names[0] for o in OPTIONS if isinstance(o.effect, Assign)}
     assert stored == set(_STORED)
+    assert added == set(_ADDED)
     assert assigned == set(_ASSIGNED)
 
 
@@ -111,11 +152,24 @@ def test_every_spelling_and_form_stores_the_value(first: str) -> None:
                 assert config == ServerConfig().with_values({target: expected})
 
 
+@pytest.mark.parametrize("first", _ADDED)
+def test_every_spelling_and_form_adds_the_value(first: str) -> None:
+    for spelling in BY_NAME[first].names:
+        for word, target, expected in _ADDED[first]:
+            for words in ([spelling, word], [f"{spelling}={word}"]):
+                assert parse(words).config == ServerConfig().with_values({target: expected})
+
+
 @pytest.mark.parametrize("first", _ASSIGNED)
 def test_every_spelling_switches_its_field(first: str) -> None:
     target, constant = _ASSIGNED[first]
     # Starts from the other value, so that an option which does nothing is seen.
-    opposite = {"--warmup": "--no-warmup", "--mmap": "--no-mmap", "--no-flash-attn": "-fa"}
+    opposite = {
+        "--warmup": "--no-warmup",
+        "--mmap": "--no-mmap",
+        "--no-flash-attn": "-fa",
+        "-e": "--no-escape",
+    }
     before = [opposite[first]] if first in opposite else []
     for spelling in BY_NAME[first].names:
         assert parse([*before, spelling]).config == ServerConfig().with_values({target: constant})
@@ -174,7 +228,7 @@ def test_options_follow_the_specification(row: dict[str, str]) -> None:
     assert all(BY_NAME[spelling] is option for spelling in names)
     if isinstance(option.effect, Refuse | Warn):
         return
-    assert isinstance(option.effect, Store) == bool(row["argument"])
+    assert isinstance(option.effect, Store | Words) == bool(row["argument"])
     expected = row["actual_default"] or row["default"]
     if expected:
         word = (default_of(option) or "").partition(", else")[0]
