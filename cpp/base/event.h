@@ -29,6 +29,19 @@ struct ToolCallDelta {
   std::string arguments; // more of the JSON text
 };
 
+// A token and how likely it was.
+struct TokenChance {
+  Token token = kNoToken;
+  float logprob = 0; // natural logarithm, over the whole vocabulary before any sampler
+  std::string bytes; // of the token, not always whole characters
+};
+
+// One generated token and its likeliest rivals, itself among them, the best first.
+struct TokenLogprobs {
+  TokenChance chosen;
+  std::vector<TokenChance> best;
+};
+
 // Token counts and times of one request; times in milliseconds.
 struct Usage {
   std::int32_t n_prompt = 0;         // prompt tokens, shared ones included
@@ -56,6 +69,7 @@ struct Event {
   std::string text;      // whole UTF-8 characters
   std::string reasoning; // likewise, of a thinking block
   std::vector<ToolCallDelta> tool_calls;
+  std::vector<TokenLogprobs> logprobs;       // where asked for: of each token since the last event
   FinishReason finish = FinishReason::kNone; // kFinish only
   Usage usage;                               // kDone only
   ErrorCode error = ErrorCode::kNone;        // kDone only; with message and param

@@ -68,6 +68,14 @@ void register_event(py::module_ &m) {
       .def_property_readonly("name", [](const ToolCallDelta &d) { return text_of(d.name); })
       .def_property_readonly("arguments",
                              [](const ToolCallDelta &d) { return text_of(d.arguments); });
+  py::class_<TokenChance>(m, "TokenChance", "A token and its log probability.", py::module_local())
+      .def_readonly("token", &TokenChance::token)
+      .def_readonly("logprob", &TokenChance::logprob)
+      .def_property_readonly("bytes", [](const TokenChance &c) { return py::bytes(c.bytes); });
+  py::class_<TokenLogprobs>(m, "TokenLogprobs", "A generated token and its likeliest rivals.",
+                            py::module_local())
+      .def_readonly("chosen", &TokenLogprobs::chosen)
+      .def_readonly("best", &TokenLogprobs::best);
   py::class_<Usage>(m, "Usage", "Token counts and times (ms) of a request.", py::module_local())
       .def_readonly("n_prompt", &Usage::n_prompt)
       .def_readonly("n_cached", &Usage::n_cached)
@@ -86,6 +94,7 @@ void register_event(py::module_ &m) {
       .def_readonly("request", &Event::request)
       .def_readonly("choice", &Event::choice)
       .def_readonly("tool_calls", &Event::tool_calls)
+      .def_readonly("logprobs", &Event::logprobs)
       .def_readonly("usage", &Event::usage)
       .def_property_readonly("kind", kind_name)
       .def_property_readonly("text", [](const Event &e) { return text_of(e.text); })

@@ -23,14 +23,30 @@ void register_prompts(py::module_ &m) {
 }
 
 void register_sampling(py::module_ &m) {
+  bind_value<Grammar>(m, "Grammar", "A GBNF grammar; text_only leaves control tokens out of it.",
+                      Required{"text", &Grammar::text}, Field{"text_only", &Grammar::text_only});
+  bind_value<LogitBias>(m, "LogitBias", "Added to the logit of a token or to those of a text.",
+                        Field{"token", &LogitBias::token}, Field{"text", &LogitBias::text},
+                        Required{"bias", &LogitBias::bias});
   using S = SamplingParams;
-  bind_value<S>(m, "SamplingParams", "How the next token is chosen; see each default.",
-                Field{"seed", &S::seed}, Field{"temperature", &S::temperature},
-                Field{"top_k", &S::top_k}, Field{"top_p", &S::top_p}, Field{"min_p", &S::min_p},
-                Field{"repeat_last_n", &S::repeat_last_n},
-                Field{"repeat_penalty", &S::repeat_penalty},
-                Field{"frequency_penalty", &S::frequency_penalty},
-                Field{"presence_penalty", &S::presence_penalty});
+  bind_value<S>(
+      m, "SamplingParams", "How the next token is chosen; see each default.",
+      Field{"seed", &S::seed}, Field{"samplers", &S::samplers},
+      Field{"temperature", &S::temperature}, Field{"dynatemp_range", &S::dynatemp_range},
+      Field{"dynatemp_exponent", &S::dynatemp_exponent}, Field{"top_k", &S::top_k},
+      Field{"top_p", &S::top_p}, Field{"min_p", &S::min_p}, Field{"typical_p", &S::typical_p},
+      Field{"top_n_sigma", &S::top_n_sigma}, Field{"xtc_probability", &S::xtc_probability},
+      Field{"xtc_threshold", &S::xtc_threshold}, Field{"min_keep", &S::min_keep},
+      Field{"mirostat", &S::mirostat}, Field{"mirostat_tau", &S::mirostat_tau},
+      Field{"mirostat_eta", &S::mirostat_eta}, Field{"repeat_last_n", &S::repeat_last_n},
+      Field{"repeat_penalty", &S::repeat_penalty},
+      Field{"frequency_penalty", &S::frequency_penalty},
+      Field{"presence_penalty", &S::presence_penalty}, Field{"dry_multiplier", &S::dry_multiplier},
+      Field{"dry_base", &S::dry_base}, Field{"dry_allowed_length", &S::dry_allowed_length},
+      Field{"dry_penalty_last_n", &S::dry_penalty_last_n},
+      Field{"dry_sequence_breakers", &S::dry_sequence_breakers},
+      Field{"logit_bias", &S::logit_bias}, Field{"ignore_eos", &S::ignore_eos},
+      Field{"grammar", &S::grammar}, Field{"json_schema", &S::json_schema});
 }
 
 void register_side_calls(py::module_ &m) {
@@ -53,7 +69,8 @@ void register_requests(py::module_ &m) {
   bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
                 Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
                 Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
-                Field{"loras", &G::loras});
+                Field{"loras", &G::loras},
+                Field{"n_logprobs", &G::n_logprobs});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",

@@ -38,6 +38,7 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   SamplingParams sampling = generate.sampling;
   if (!encoded.grammar.empty()) {
     sampling.grammar = std::move(encoded.grammar);
+    sampling.json_schema.clear(); // of all answers; the grammar of tools is of this one
   }
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
     arrival.samplers.push_back(models.samplers->make(sampling, arrival.prompt->tokens));

@@ -24,6 +24,7 @@ struct GenerateRequest {
   std::int32_t n = 1;            // choices of the same prompt; seeds count up from the first
   std::vector<std::string> stop; // none is empty
   std::optional<LoraSet> loras;  // each id at most once; none: what counts for the server now
+  std::int32_t n_logprobs = -1;  // likeliest tokens reported with each token; -1: none, nor its own
 };
 
 // The prompt as the model would see it, without running it.

@@ -179,6 +179,10 @@ void Scheduler::commit(const PackedStep &step) {
       verify(part);
     }
   }
+  // Only now, since another part may belong to the same request.
+  for (const auto &[request, error] : std::exchange(unsampled_, {})) {
+    end_request(*request, &error, nullptr);
+  }
 }
 
 void Scheduler::verify(const PackedRows &part) {
@@ -190,8 +194,13 @@ void Scheduler::verify(const PackedRows &part) {
   FinishReason reason = FinishReason::kNone;
   sequence.phase = Phase::kDecode;
   for (std::int32_t i = 0; i <= n_draft; ++i) {
-    const Token token = sequence.sampler->sample(models_.runner->logits(first + i));
-    sequence.sampler->accept(token);
+    const std::span<const float> logits = models_.runner->logits(first + i);
+    const Token token = choose(sequence, logits);
+    if (token == kNoToken) {
+      cache_.trim(slot, sequence.n_past);
+      return;
+    }
+    note_logprobs(sequence, token, logits);
     reason = accept(sequence, token);
     const bool as_drafted = i < n_draft && part.draft[static_cast<std::size_t>(i)] == token;
     if (!as_drafted || reason != FinishReason::kNone) {
@@ -207,6 +216,20 @@ void Scheduler::verify(const PackedRows &part) {
     stream(sequence);
   } else {
     finish_choice(sequence, reason);
+  }
+}
+
+Token Scheduler::choose(Sequence &sequence, std::span<const float> logits) {
+  try {
+    const Token token = sequence.sampler->sample(logits);
+    sequence.sampler->accept(token);
+    return token;
+  } catch (const Error &error) {
+    const auto is_same = [&](const auto &entry) { return entry.first == sequence.request; };
+    if (std::ranges::none_of(unsampled_, is_same)) {
+      unsampled_.emplace_back(sequence.request, error);
+    }
+    return kNoToken;
   }
 }
 

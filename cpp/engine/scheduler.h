@@ -22,7 +22,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace llamabox {
@@ -70,7 +72,9 @@ private:
   // verify, commit
   void commit(const PackedStep &step);
   void verify(const PackedRows &part);
+  Token choose(Sequence &sequence, std::span<const float> logits);
   FinishReason accept(Sequence &sequence, Token token);
+  void note_logprobs(Sequence &sequence, Token token, std::span<const float> logits);
   void stream(Sequence &sequence);
   void account(const PackedStep &step, double ms);
   // publish
@@ -105,6 +109,7 @@ private:
   std::int32_t n_last_rows_ = 0;    // of the last step
   std::int32_t n_last_classes_ = 0; // among its rows
   bool ended_something_ = false;    // in the last step
+  std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };
 
 } // namespace llamabox

@@ -72,6 +72,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->max_tokens = generate.max_tokens;
     sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
     sequence->text = TextAssembler(arrival.stop);
+    sequence->n_logprobs = generate.n_logprobs;
     sequence->parser = arrival.make_parser ? arrival.make_parser() : nullptr;
     queue_.insert(std::move(sequence));
   }

@@ -1,4 +1,5 @@
 // Scheduler's last phases: what a new token means, and what leaves the engine.
+#include "engine/logprobs.h"
 #include "engine/scheduler.h"
 
 #include <cstddef>
@@ -31,6 +32,13 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
                                                           : FinishReason::kNone;
 }
 
+// Called before accept(); a token that only ends the text is no part of it.
+void Scheduler::note_logprobs(Sequence &sequence, Token token, std::span<const float> logits) {
+  if (sequence.n_logprobs >= 0 && !models_.vocab->is_end_of_generation(token)) {
+    sequence.logprobs.push_back(token_logprobs(logits, token, sequence.n_logprobs, *models_.vocab));
+  }
+}
+
 void Scheduler::stream(Sequence &sequence) {
   Event event;
   event.request = sequence.request->id;
@@ -42,7 +50,9 @@ void Scheduler::stream(Sequence &sequence) {
     event.reasoning = std::move(delta.reasoning);
     event.tool_calls = std::move(delta.tool_calls);
   }
-  if (!event.text.empty() || !event.reasoning.empty() || !event.tool_calls.empty()) {
+  event.logprobs = std::exchange(sequence.logprobs, {});
+  if (!event.text.empty() || !event.reasoning.empty() || !event.tool_calls.empty() ||
+      !event.logprobs.empty()) {
     events_.push_back(std::move(event));
   }
 }
@@ -54,6 +64,7 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
   event.kind = EventKind::kFinish;
   event.choice = sequence.choice;
   event.text = sequence.text.finish();
+  event.logprobs = std::exchange(sequence.logprobs, {});
   event.finish = reason;
   if (sequence.parser) {
     OutputDelta fed = sequence.parser->feed(event.text);

@@ -51,6 +51,8 @@ struct Sequence {
   std::unique_ptr<Sampler> sampler;
   TextAssembler text{{}};
   std::unique_ptr<OutputParser> parser; // null: plain text
+  std::int32_t n_logprobs = -1;         // -1: not asked for
+  std::vector<TokenLogprobs> logprobs;  // not shown yet
 
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;

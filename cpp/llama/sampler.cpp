@@ -1,53 +1,29 @@
 #include "llama/sampler.h"
 
 #include "base/error.h"
+#include "llama/grammar_matcher.h"
+#include "llama/sampling_check.h"
 #include "llama/token_history.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
-#include <random>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace llamabox {
 namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-struct FreeSampler {
-  void operator()(llama_sampler *sampler) const { llama_sampler_free(sampler); }
-};
-using Chain = std::unique_ptr<llama_sampler, FreeSampler>;
-
-std::uint32_t seed_of(const SamplingParams &params) {
-  if (!params.seed) {
-    std::random_device device;
-    return static_cast<std::uint32_t>(device()) & 0x7fffffffu;
-  }
-  // Upstream draws a random seed for this one value, but a given seed must repeat its choices.
-  return *params.seed == LLAMA_DEFAULT_SEED ? LLAMA_DEFAULT_SEED - 1 : *params.seed;
-}
-
-Chain make_chain(const SamplingParams &params) {
-  llama_sampler_chain_params chain_params = llama_sampler_chain_default_params();
-  chain_params.no_perf = true;
-  Chain chain(llama_sampler_chain_init(chain_params));
-  if (params.top_p < 1.0f) {
-    llama_sampler_chain_add(chain.get(), llama_sampler_init_top_p(params.top_p, 1));
-  }
-  if (params.min_p > 0.0f) {
-    llama_sampler_chain_add(chain.get(), llama_sampler_init_min_p(params.min_p, 1));
-  }
-  llama_sampler_chain_add(chain.get(), llama_sampler_init_temp(params.temperature));
-  llama_sampler_chain_add(chain.get(), llama_sampler_init_dist(seed_of(params)));
-  return chain;
-}
-
 // Logits above other logits; of equal ones the lower token id.
 bool better(const llama_token_data &a, const llama_token_data &b) {
   return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
+
+bool is_banned(const llama_token_data &candidate) { return candidate.logit == kMinusInfinity; }
 
 void take_all(std::span<const float> logits, std::vector<llama_token_data> &out) {
   out.resize(logits.size());
@@ -71,66 +47,131 @@ void take_best(std::span<const float> logits, std::size_t k, std::vector<llama_t
   std::sort_heap(out.begin(), out.end(), better);
 }
 
+// What a sampler is made of.
+struct SamplerParts {
+  ChainPlan plan;
+  std::optional<TokenHistory> history; // of the penalties that come first
+  std::vector<LogitBias> biases;       // of single tokens
+  std::unique_ptr<GrammarMatcher> grammar;
+  std::span<const Token> end_tokens;
+};
+
 class LlamaSampler final : public Sampler {
 public:
-  LlamaSampler(const SamplingParams &params, std::int32_t n_ctx, std::span<const Token> suppressed)
-      : history_(params, n_ctx), suppressed_(suppressed),
-        top_k_(static_cast<std::size_t>(params.top_k)) {
-    if (params.temperature > 0.0f) {
-      chain_ = make_chain(params);
-    }
-  }
+  explicit LlamaSampler(SamplerParts parts)
+      : plan_(std::move(parts.plan)), history_(std::move(parts.history)),
+        biases_(std::move(parts.biases)), grammar_(std::move(parts.grammar)),
+        end_tokens_(parts.end_tokens) {}
 
   Token sample(std::span<const float> logits) override {
     const std::span<const float> adjusted = adjust(logits);
-    if (!chain_) {
-      return argmax(adjusted);
+    const Token token = choose(adjusted, !biases_.empty());
+    if (token != kNoToken && (!grammar_ || grammar_->allows(token))) {
+      return token;
     }
-    const bool partial = top_k_ > 0 && top_k_ < adjusted.size();
-    if (partial) {
-      take_best(adjusted, top_k_, candidates_);
-    } else {
-      take_all(adjusted, candidates_);
+    const Token allowed = grammar_ ? choose_allowed(logits, adjusted) : kNoToken;
+    if (allowed == kNoToken) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  grammar_ ? "no token of the model continues the text as the grammar wants it"
+                           : "logit_bias bans every token",
+                  grammar_ ? "grammar" : "logit_bias");
     }
-    llama_token_data_array array = {candidates_.data(), candidates_.size(), -1, partial};
-    llama_sampler_apply(chain_.get(), &array);
-    return array.data[array.selected].id;
+    return allowed;
   }
 
-  void accept(Token token) override { history_.accept(token); }
+  void accept(Token token) override {
+    remember(token);
+    if (grammar_) {
+      grammar_->accept(token);
+    }
+  }
+
+  // Of the prompt: seen by the penalties, not by the grammar.
+  void remember(Token token) {
+    if (history_) {
+      history_->accept(token);
+    }
+    if (plan_.chain) {
+      llama_sampler_accept(plan_.chain.get(), token);
+    }
+  }
 
 private:
   // The logits as they are when nothing changes them, else a changed copy.
   std::span<const float> adjust(std::span<const float> logits) {
-    if (!history_.active() && suppressed_.empty()) {
+    if (!history_ && biases_.empty()) {
       return logits;
     }
-    logits_.assign(logits.begin(), logits.end());
-    for (const Token token : suppressed_) {
-      logits_[static_cast<std::size_t>(token)] = kMinusInfinity;
+    adjusted_.assign(logits.begin(), logits.end());
+    for (const LogitBias &bias : biases_) {
+      adjusted_[static_cast<std::size_t>(bias.token)] += bias.bias;
     }
-    history_.penalize(logits_);
-    return logits_;
+    if (history_) {
+      history_->penalize(adjusted_);
+    }
+    return adjusted_;
   }
 
-  TokenHistory history_;
-  std::span<const Token> suppressed_;
-  std::size_t top_k_; // 0: off
-  Chain chain_;       // null: greedy
-  std::vector<float> logits_;
+  // kNoToken when all are banned.
+  Token choose(std::span<const float> logits, bool may_ban) {
+    if (plan_.greedy) {
+      const Token best = argmax(logits);
+      return logits[static_cast<std::size_t>(best)] == kMinusInfinity ? kNoToken : best;
+    }
+    const auto top_k = static_cast<std::size_t>(plan_.top_k);
+    const bool partial = top_k > 0 && top_k < logits.size();
+    if (partial) {
+      take_best(logits, top_k, candidates_);
+    } else {
+      take_all(logits, candidates_);
+    }
+    if (may_ban) {
+      std::erase_if(candidates_, is_banned);
+    }
+    if (candidates_.empty()) {
+      return kNoToken;
+    }
+    llama_token_data_array array = {candidates_.data(), candidates_.size(), -1, partial};
+    llama_sampler_apply(plan_.chain.get(), &array);
+    return array.data[array.selected].id;
+  }
+
+  // Among the tokens that the grammar allows now.
+  Token choose_allowed(std::span<const float> logits, std::span<const float> adjusted) {
+    take_all(adjusted, candidates_);
+    std::erase_if(candidates_, is_banned);
+    grammar_->refuse(candidates_);
+    allowed_.assign(adjusted.size(), kMinusInfinity);
+    for (const llama_token_data &candidate : candidates_) {
+      allowed_[static_cast<std::size_t>(candidate.id)] = candidate.logit;
+    }
+    const Token token = choose(allowed_, true);
+    return token != kNoToken ? token : end_of(logits);
+  }
+
+  // A complete text ends, also where end tokens are banned.
+  Token end_of(std::span<const float> logits) const {
+    Token best = kNoToken;
+    for (const Token token : end_tokens_) {
+      const auto at = static_cast<std::size_t>(token);
+      const bool is_better =
+          best == kNoToken || logits[at] > logits[static_cast<std::size_t>(best)];
+      if (is_better && grammar_->allows(token)) {
+        best = token;
+      }
+    }
+    return best;
+  }
+
+  ChainPlan plan_;
+  std::optional<TokenHistory> history_;
+  std::vector<LogitBias> biases_;
+  std::unique_ptr<GrammarMatcher> grammar_; // null: free
+  std::span<const Token> end_tokens_;
+  std::vector<float> adjusted_;
+  std::vector<float> allowed_;
   std::vector<llama_token_data> candidates_;
 };
-
-void check_value(bool good, const char *name, double value, const char *allowed) {
-  if (!good) {
-    std::string text = std::to_string(value);
-    if (std::isfinite(value) && value == std::floor(value) && std::abs(value) < 1e9) {
-      text = std::to_string(static_cast<long long>(value));
-    }
-    throw Error(ErrorCode::kInvalidArgument, std::string(name) + " " + text + " is not " + allowed,
-                name);
-  }
-}
 
 } // namespace
 
@@ -154,27 +195,9 @@ Token argmax(std::span<const float> logits) {
   return found == logits.end() ? 0 : static_cast<Token>(found - logits.begin());
 }
 
-void check_sampling(const SamplingParams &params) {
-  const auto within = [](float value, float least, float most) {
-    return value >= least && value <= most; // false for NaN
-  };
-  check_value(std::isfinite(params.temperature), "temperature", params.temperature,
-              "a finite number");
-  check_value(params.top_k >= 0, "top_k", params.top_k, "0 (off) or more");
-  check_value(within(params.top_p, 0, 1), "top_p", params.top_p, "within 0 and 1");
-  check_value(within(params.min_p, 0, 1), "min_p", params.min_p, "within 0 and 1");
-  check_value(params.repeat_last_n >= -1, "repeat_last_n", params.repeat_last_n,
-              "-1 (the context), 0 (off) or more");
-  check_value(std::isfinite(params.repeat_penalty) && params.repeat_penalty > 0, "repeat_penalty",
-              params.repeat_penalty, "a positive number");
-  check_value(std::isfinite(params.frequency_penalty), "frequency_penalty",
-              params.frequency_penalty, "a finite number");
-  check_value(std::isfinite(params.presence_penalty), "presence_penalty", params.presence_penalty,
-              "a finite number");
-}
-
 LlamaSamplerFactory::LlamaSamplerFactory(const llama_vocab *vocab, std::int32_t n_ctx)
-    : n_vocab_(llama_vocab_n_tokens(vocab)), n_ctx_(n_ctx) {
+    : upstream_(vocab), vocab_(vocab), n_vocab_(llama_vocab_n_tokens(vocab)), n_ctx_(n_ctx),
+      dry_(vocab, n_ctx) {
   std::int32_t n = 0;
   const llama_token *tokens = llama_vocab_get_suppress_tokens(vocab, &n);
   for (std::int32_t i = 0; i < n; ++i) {
@@ -182,15 +205,57 @@ LlamaSamplerFactory::LlamaSamplerFactory(const llama_vocab *vocab, std::int32_t 
       suppressed_.push_back(tokens[i]);
     }
   }
+  for (Token token = 0; token < n_vocab_; ++token) {
+    if (llama_vocab_is_eog(vocab, token)) {
+      end_tokens_.push_back(token);
+    }
+  }
+}
+
+std::vector<LogitBias> LlamaSamplerFactory::biases_of(const SamplingParams &params) const {
+  std::vector<LogitBias> biases;
+  for (const LogitBias &bias : params.logit_bias) {
+    if (!bias.text.empty()) {
+      for (const Token token : vocab_.tokenize(bias.text, {false, true})) {
+        biases.push_back({token, {}, bias.bias});
+      }
+    } else if (bias.token >= 0 && bias.token < n_vocab_) {
+      biases.push_back({bias.token, {}, bias.bias});
+    } else {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "logit_bias names the token " + std::to_string(bias.token) +
+                      ", which is not within 0 and " + std::to_string(n_vocab_ - 1),
+                  "logit_bias");
+    }
+  }
+  for (const Token token : suppressed_) {
+    biases.push_back({token, {}, kMinusInfinity});
+  }
+  for (const Token token : end_tokens_) {
+    if (params.ignore_eos) {
+      biases.push_back({token, {}, kMinusInfinity});
+    }
+  }
+  return biases;
 }
 
 std::unique_ptr<Sampler> LlamaSamplerFactory::make(const SamplingParams &params,
                                                    std::span<const Token> prompt) const {
   check_sampling(params);
-  auto sampler = std::make_unique<LlamaSampler>(params, n_ctx_, suppressed_);
+  SamplerParts parts;
+  parts.plan = plan_chain(params, {n_vocab_, n_ctx_, dry_});
+  if (parts.plan.penalties_first) {
+    parts.history.emplace(params, n_ctx_);
+  }
+  parts.biases = biases_of(params);
+  parts.end_tokens = end_tokens_;
+  if (const Grammar grammar = grammars_.of(params); !grammar.empty()) {
+    parts.grammar = std::make_unique<GrammarMatcher>(upstream_, grammar);
+  }
+  auto sampler = std::make_unique<LlamaSampler>(std::move(parts));
   for (const Token token : prompt) {
     if (token >= 0 && token < n_vocab_) {
-      sampler->accept(token);
+      sampler->remember(token);
     }
   }
   return sampler;

@@ -1,11 +1,15 @@
-// Chooses tokens with llama.cpp's samplers in llama-box's order: penalties, top-k, top-p, min-p,
-// temperature, then a draw. Greedy is a plain maximum; with top-k only the k best ever become
-// candidates, so that a large vocabulary costs one pass over the logits.
+// Chooses tokens with llama.cpp's samplers in the order asked for. Greedy is a plain maximum; with
+// top-k first only the k best ever become candidates, so that a large vocabulary costs one pass
+// over the logits. A grammar is asked about the chosen token, and about all only if it refuses it.
 // Thread rule: a sampler by one thread at a time; the factory by any thread.
 // Guarantee: the same seed, logits and accepted tokens give the same choices; logits that are equal
-// go to the lowest token id. Covered by tests/cpp/llama/sampler_test.cpp.
+// go to the lowest token id; a banned token or one that the grammar refuses is never chosen.
+// Covered by tests/cpp/llama/sampler_test.cpp, sampler_order_test.cpp and grammar_test.cpp.
 #pragma once
 
+#include "llama/grammar_source.h"
+#include "llama/sampler_chain.h"
+#include "llama/vocab.h"
 #include "model/sampler.h"
 
 #include "llama.h"
@@ -26,15 +30,19 @@ public:
                                 std::span<const Token> prompt) const override;
 
 private:
+  std::vector<LogitBias> biases_of(const SamplingParams &params) const;
+
+  const llama_vocab *upstream_;
+  LlamaVocab vocab_;
   std::int32_t n_vocab_;
   std::int32_t n_ctx_;
   std::vector<Token> suppressed_; // the model's own list of tokens that it must not write
+  std::vector<Token> end_tokens_; // those that end the text
+  mutable DrySamplers dry_;
+  mutable GrammarSource grammars_;
 };
 
 // The index of the largest value, the first of equal ones; 0 when there is none.
 Token argmax(std::span<const float> logits);
-
-// Throws Error(kInvalidArgument) with the name of the parameter that cannot be honoured.
-void check_sampling(const SamplingParams &params);
 
 } // namespace llamabox

@@ -26,6 +26,9 @@ struct Grammar {
   std::string text;                     // GBNF with a rule "root"
   bool lazy = false;                    // free until a trigger is met
   std::vector<GrammarTrigger> triggers; // of a lazy grammar
+  // Control tokens never count as their text: a client's grammar is about what the client sees,
+  // one for tools may be about a template's own marks.
+  bool text_only = false;
 
   bool empty() const { return text.empty(); }
 };

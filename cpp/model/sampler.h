@@ -14,8 +14,9 @@ namespace llamabox {
 class Sampler {
 public:
   virtual ~Sampler() = default;
+  // ERRORS: Error when no token may follow (a grammar, bans); the request ends with it.
   virtual Token sample(std::span<const float> logits) = 0;
-  virtual void accept(Token token) = 0;
+  virtual void accept(Token token) = 0; // ERRORS: likewise
 };
 
 class SamplerFactory {

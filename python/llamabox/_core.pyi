@@ -22,9 +22,11 @@ __all__: list[str] = [
     "FlashAttn",
     "GenerateRequest",
     "GgufOverride",
+    "Grammar",
     "Histogram",
     "LlamaParams",
     "LogLevel",
+    "LogitBias",
     "LoraInfo",
     "LoraScale",
     "ModelInfo",
@@ -46,7 +48,9 @@ __all__: list[str] = [
     "TensorPlacement",
     "TextPrompt",
     "ThreadPlacement",
+    "TokenChance",
     "TokenIds",
+    "TokenLogprobs",
     "TokenPrompt",
     "ToolCallDelta",
     "Usage",
@@ -99,6 +103,34 @@ class TokenPrompt:
     @property
     def tokens(self) -> list[int]: ...
 
+class Grammar:
+    """
+    A GBNF grammar; text_only leaves control tokens out of it.
+    """
+    def __init__(self, *, text: str, text_only: bool = False) -> None: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def text_only(self) -> bool: ...
+
+class LogitBias:
+    """
+    Added to the logit of a token or to those of a text.
+    """
+    def __init__(
+        self,
+        *,
+        token: typing.SupportsInt | typing.SupportsIndex = -1,
+        text: str = "",
+        bias: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def bias(self) -> float: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def token(self) -> int: ...
+
 class SamplingParams:
     """
     How the next token is chosen; see each default.
@@ -107,19 +139,79 @@ class SamplingParams:
         self,
         *,
         seed: typing.SupportsInt | typing.SupportsIndex | None = None,
+        samplers: collections.abc.Sequence[str] = [
+            "penalties",
+            "dry",
+            "top_n_sigma",
+            "top_k",
+            "typ_p",
+            "top_p",
+            "min_p",
+            "xtc",
+            "temperature",
+        ],
         temperature: typing.SupportsFloat | typing.SupportsIndex = 0.800000011920929,
+        dynatemp_range: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        dynatemp_exponent: typing.SupportsFloat | typing.SupportsIndex = 1.0,
         top_k: typing.SupportsInt | typing.SupportsIndex = 40,
         top_p: typing.SupportsFloat | typing.SupportsIndex = 0.949999988079071,
         min_p: typing.SupportsFloat | typing.SupportsIndex = 0.05000000074505806,
+        typical_p: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        top_n_sigma: typing.SupportsFloat | typing.SupportsIndex = -1.0,
+        xtc_probability: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        xtc_threshold: typing.SupportsFloat | typing.SupportsIndex = 0.10000000149011612,
+        min_keep: typing.SupportsInt | typing.SupportsIndex = 0,
+        mirostat: typing.SupportsInt | typing.SupportsIndex = 0,
+        mirostat_tau: typing.SupportsFloat | typing.SupportsIndex = 5.0,
+        mirostat_eta: typing.SupportsFloat | typing.SupportsIndex = 0.10000000149011612,
         repeat_last_n: typing.SupportsInt | typing.SupportsIndex = 64,
         repeat_penalty: typing.SupportsFloat | typing.SupportsIndex = 1.0,
         frequency_penalty: typing.SupportsFloat | typing.SupportsIndex = 0.0,
         presence_penalty: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        dry_multiplier: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        dry_base: typing.SupportsFloat | typing.SupportsIndex = 1.75,
+        dry_allowed_length: typing.SupportsInt | typing.SupportsIndex = 2,
+        dry_penalty_last_n: typing.SupportsInt | typing.SupportsIndex = -1,
+        dry_sequence_breakers: collections.abc.Sequence[str] = ["\n", ":", '"', "*"],
+        logit_bias: collections.abc.Sequence[LogitBias] = [],
+        ignore_eos: bool = False,
+        grammar: Grammar = ...,
+        json_schema: str = "",
     ) -> None: ...
+    @property
+    def dry_allowed_length(self) -> int: ...
+    @property
+    def dry_base(self) -> float: ...
+    @property
+    def dry_multiplier(self) -> float: ...
+    @property
+    def dry_penalty_last_n(self) -> int: ...
+    @property
+    def dry_sequence_breakers(self) -> list[str]: ...
+    @property
+    def dynatemp_exponent(self) -> float: ...
+    @property
+    def dynatemp_range(self) -> float: ...
     @property
     def frequency_penalty(self) -> float: ...
     @property
+    def grammar(self) -> Grammar: ...
+    @property
+    def ignore_eos(self) -> bool: ...
+    @property
+    def json_schema(self) -> str: ...
+    @property
+    def logit_bias(self) -> list[LogitBias]: ...
+    @property
+    def min_keep(self) -> int: ...
+    @property
     def min_p(self) -> float: ...
+    @property
+    def mirostat(self) -> int: ...
+    @property
+    def mirostat_eta(self) -> float: ...
+    @property
+    def mirostat_tau(self) -> float: ...
     @property
     def presence_penalty(self) -> float: ...
     @property
@@ -127,13 +219,23 @@ class SamplingParams:
     @property
     def repeat_penalty(self) -> float: ...
     @property
+    def samplers(self) -> list[str]: ...
+    @property
     def seed(self) -> int | None: ...
     @property
     def temperature(self) -> float: ...
     @property
     def top_k(self) -> int: ...
     @property
+    def top_n_sigma(self) -> float: ...
+    @property
     def top_p(self) -> float: ...
+    @property
+    def typical_p(self) -> float: ...
+    @property
+    def xtc_probability(self) -> float: ...
+    @property
+    def xtc_threshold(self) -> float: ...
 
 class SideKind:
     """
@@ -231,6 +333,7 @@ class GenerateRequest:
         n: typing.SupportsInt | typing.SupportsIndex = 1,
         stop: collections.abc.Sequence[str] = [],
         loras: collections.abc.Sequence[LoraScale] | None = None,
+        n_logprobs: typing.SupportsInt | typing.SupportsIndex = -1,
     ) -> None: ...
     @property
     def loras(self) -> list[LoraScale] | None: ...
@@ -238,6 +341,8 @@ class GenerateRequest:
     def max_tokens(self) -> int: ...
     @property
     def n(self) -> int: ...
+    @property
+    def n_logprobs(self) -> int: ...
     @property
     def prompt(self) -> TextPrompt | TokenPrompt | ChatPrompt: ...
     @property
@@ -326,6 +431,26 @@ class ToolCallDelta:
     @property
     def name(self) -> str: ...
 
+class TokenChance:
+    """
+    A token and its log probability.
+    """
+    @property
+    def bytes(self) -> bytes: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def token(self) -> int: ...
+
+class TokenLogprobs:
+    """
+    A generated token and its likeliest rivals.
+    """
+    @property
+    def best(self) -> list[TokenChance]: ...
+    @property
+    def chosen(self) -> TokenChance: ...
+
 class Usage:
     """
     Token counts and times (ms) of a request.
@@ -374,6 +499,8 @@ class Event:
     ) -> typing.Literal["", "stop", "length", "tool_calls", "cancelled", "error"]: ...
     @property
     def kind(self) -> typing.Literal["delta", "finish", "done"]: ...
+    @property
+    def logprobs(self) -> list[TokenLogprobs]: ...
     @property
     def reasoning(self) -> str: ...
     @property

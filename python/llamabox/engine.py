@@ -29,6 +29,8 @@ class CoreModule(Protocol):
     ChatPrompt: type[_core.ChatPrompt]
     TextPrompt: type[_core.TextPrompt]
     TokenPrompt: type[_core.TokenPrompt]
+    Grammar: type[_core.Grammar]
+    LogitBias: type[_core.LogitBias]
     SamplingParams: type[_core.SamplingParams]
     GenerateRequest: type[_core.GenerateRequest]
     RenderRequest: type[_core.RenderRequest]

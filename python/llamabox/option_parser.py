@@ -14,6 +14,7 @@ from llamabox.option_environment import VariableError, find_variables
 from llamabox.option_table import BY_NAME
 from llamabox.option_values import Value
 from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Warn, Words
+from llamabox.sampling_options import with_escapes
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
 _SHOWN_CHARACTERS = 80
@@ -210,7 +211,7 @@ def _checked(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
             f"{spelled['engine.type_v']}: {engine.type_v} is not allowed with --no-flash-attn;"
             " expected one of f32, f16, bf16"
         )
-    return _checked_compute(config, spelled)
+    return _checked_sampling(_checked_compute(config, spelled), spelled)
 
 
 def _checked_compute(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
@@ -223,6 +224,13 @@ def _checked_compute(config: ServerConfig, spelled: dict[str, str]) -> ServerCon
     if config.adapters.loras and "model.use_mmap" not in spelled:
         config = config.replace(model__use_mmap=False)
     return config
+
+
+def _checked_sampling(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
+    both = ("sampling.grammar", "sampling.json_schema")
+    if all(target in spelled for target in both):
+        raise UsageError(f"{spelled[both[1]]}: not allowed with {spelled[both[0]]}")
+    return with_escapes(config, spelled)
 
 
 def _warning(effect: Warn, flag: str) -> Notice:

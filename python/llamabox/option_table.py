@@ -19,6 +19,7 @@ from llamabox.option_values import (
     seconds,
 )
 from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store, Warn
+from llamabox.sampling_options import SAMPLER_OPTIONS
 
 _MAX_THREADS = 512
 """ggml's own ceiling for the threads of one pool."""
@@ -173,6 +174,7 @@ OPTIONS: tuple[Option, ...] = (
     + _CONTEXT_OPTIONS
     + COMPUTE_OPTIONS
     + _SAMPLING_OPTIONS
+    + SAMPLER_OPTIONS
 )
 
 BY_NAME: dict[str, Option] = {spelling: option for option in OPTIONS for spelling in option.names}

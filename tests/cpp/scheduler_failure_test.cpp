@@ -26,6 +26,24 @@ TEST_CASE("an empty prompt and a bad parameter are the request's own error") {
   CHECK(rig.text(good) == alone("fine", 5));
 }
 
+TEST_CASE("a sampler that finds no token ends its request and no other") {
+  Rig rig({.n_slots = 4});
+  const std::string text = alone("stuck", 12);
+  Request request = Rig::generate_request("stuck", 12, 2);
+  auto &body = std::get<GenerateRequest>(request.body);
+  body.sampling.grammar.text = "#" + text.substr(0, 4);
+  const std::size_t at = text.find_first_not_of(body.sampling.grammar.text);
+  REQUIRE(at != std::string::npos);
+  const RequestId stuck = rig.submit(std::move(request));
+  const RequestId beside = rig.generate("beside", 12);
+  rig.run_until_idle();
+  CHECK(rig.done(stuck).error == ErrorCode::kInvalidArgument);
+  CHECK(rig.done(stuck).param == "grammar");
+  CHECK(rig.outcome(stuck).done.size() == 1);
+  CHECK(rig.text(stuck) == text.substr(0, at));
+  CHECK(rig.text(beside) == alone("beside", 12));
+}
+
 TEST_CASE("the queue refuses what exceeds its tokens, and takes more when it drained") {
   EngineParams params;
   params.n_queue_contexts = 1;

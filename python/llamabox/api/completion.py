@@ -12,12 +12,13 @@ import orjson
 from llamabox.api.call import Call
 from llamabox.api.checks import refuse
 from llamabox.api.gathering import Collector, Gathering, SseWriter
+from llamabox.api.logprobs import check_size, n_logprobs
 from llamabox.api.lora import lora_scales
 from llamabox.api.outcome import note_outcome
 from llamabox.api.reply import Choice, Reply, Shape
+from llamabox.api.sampling_fields import sampling_params
 from llamabox.api.schema import Values
 from llamabox.api.usage import usage_object
-from llamabox.config import SamplingConfig
 from llamabox.engine import Engine
 from llamabox.http.message import Response, error_response
 from llamabox.http.sse import SSE_HEADERS, Pinger
@@ -43,6 +44,8 @@ class Work:
     n_per_request: int
     # The request's field that the core's errors call "prompt".
     prompt_field: str
+    # Likewise for "json_schema".
+    schema_field: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +54,6 @@ class Job(Work):
 
     shape: Shape
     reply: Reply
-
-
-def sampling_defaults(config: SamplingConfig) -> dict[str, Any]:
-    """The server's sampling settings as fields of the core's SamplingParams."""
-    return {
-        "seed": config.seed,
-        "temperature": config.temperature,
-        "top_k": config.top_k,
-        "top_p": config.top_p,
-        "min_p": config.min_p,
-        "repeat_last_n": -1 if config.repeat_last_n is None else config.repeat_last_n,
-        "repeat_penalty": config.repeat_penalty,
-        "frequency_penalty": config.frequency_penalty,
-        "presence_penalty": config.presence_penalty,
-    }
 
 
 def build_requests(
@@ -80,12 +68,26 @@ def build_requests(
     if "loras" in generate:
         generate["loras"] = lora_scales(core, generate["loras"])
     _check_product(call.engine, len(prompts) * generate.get("n", 1), generate)
-    settings = {**sampling_defaults(call.settings.config.sampling), **values["sampling"]}
-    sampling = core.SamplingParams(**settings)
+    sampling = sampling_params(core, call.settings.config.sampling, values)
+    n_reported = _n_logprobs(call.engine, len(prompts), values)
     return [
-        core.Request(body=core.GenerateRequest(prompt=prompt, sampling=sampling, **generate))
+        core.Request(
+            body=core.GenerateRequest(
+                prompt=prompt, sampling=sampling, n_logprobs=n_reported, **generate
+            )
+        )
         for prompt in prompts
     ]
+
+
+def _n_logprobs(engine: Engine, n_prompts: int, values: Values) -> int:
+    generate = values["generate"]
+    n_reported = n_logprobs(values["logprobs"])
+    if n_reported >= 0:
+        n_tokens = generate.get("max_tokens", -1)
+        n_tokens = min(n_tokens, engine.n_ctx) if n_tokens > 0 else engine.n_ctx
+        check_size(n_reported, n_prompts * generate.get("n", 1) * n_tokens)
+    return n_reported
 
 
 def _check_product(engine: Engine, n_choices: int, generate: dict[str, Any]) -> None:
@@ -107,7 +109,7 @@ async def run(call: Call, job: Job) -> Response | None:
     """
     if job.reply.stream:
         return await _stream(call, job)
-    collector = Collector(len(job.requests), job.reply.n_choices)
+    collector = Collector(len(job.requests), job.reply)
     await drive(call, job, collector)
     if collector.cancelled:
         return client_gone()
@@ -144,14 +146,14 @@ async def drive(call: Call, work: Work, sink: Gathering) -> None:
         note_outcome(call, sink)
     error = sink.error
     if error is not None and not call.exchange.started:
-        if error.param == "prompt":
-            error.param = work.prompt_field
+        renamed = {"prompt": work.prompt_field, "json_schema": work.schema_field}
+        error.param = renamed.get(error.param or "", error.param)
         raise error
 
 
 async def _whole(shape: Shape, choices: list[Choice], usage: dict[str, Any]) -> Response:
     body = shape.whole(choices, usage)
-    if sum(len(choice.text) for choice in choices) <= OFF_LOOP_CHARACTERS:
+    if sum(choice.size for choice in choices) <= OFF_LOOP_CHARACTERS:
         return Response(200, orjson.dumps(body))
     loop = asyncio.get_running_loop()
     return Response(200, await loop.run_in_executor(None, orjson.dumps, body))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -9,8 +10,10 @@ import orjson
 from llamabox.api.call import Call
 from llamabox.api.completion import Job, build_requests, run
 from llamabox.api.json_body import read_body
+from llamabox.api.logprobs import completion_logprobs, n_logprobs, token_text
 from llamabox.api.prompts import Prompt
 from llamabox.api.reply import Choice, Reply, new_reply
+from llamabox.api.sampling_fields import schema_field
 from llamabox.api.schema import COMPLETION, read_fields
 from llamabox.engine import Engine
 from llamabox.errors import ContextExceededError
@@ -18,6 +21,7 @@ from llamabox.http.message import Response
 
 if TYPE_CHECKING:
     from llamabox import _core
+    from llamabox._core import TokenLogprobs
 
 
 class CompletionShape:
@@ -25,12 +29,16 @@ class CompletionShape:
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
+        # Characters that each choice's tokens have had so far, for the offsets of logprobs.
+        self._offsets: dict[int, int] = {}
 
     def opening(self, choice: int) -> bytes | None:
         return None
 
-    def delta(self, choice: int, text: str) -> bytes:
-        return self._chunk(choice, text, None)
+    def delta(
+        self, choice: int, text: str, logprobs: Sequence[TokenLogprobs] | None = None
+    ) -> bytes:
+        return self._chunk(choice, text, None, logprobs)
 
     def finish(self, choice: int, reason: str) -> bytes:
         return self._chunk(choice, "", reason)
@@ -42,7 +50,9 @@ class CompletionShape:
         return {
             **self._head(),
             "choices": [
-                _choice(index, choice.text, choice.finish_reason)
+                _choice(
+                    index, choice.text, choice.finish_reason, self._logprobs(index, choice.logprobs)
+                )
                 for index, choice in enumerate(choices)
             ],
             "usage": usage,
@@ -57,15 +67,34 @@ class CompletionShape:
             "model": reply.model,
         }
 
-    def _chunk(self, choice: int, text: str, reason: str | None) -> bytes:
-        chunk = {**self._head(), "choices": [_choice(choice, text, reason)]}
+    def _logprobs(
+        self, choice: int, tokens: Sequence[TokenLogprobs] | None
+    ) -> dict[str, Any] | None:
+        if tokens is None:
+            return None
+        offset = self._offsets.get(choice, 0)
+        n_characters = sum(len(token_text(token.chosen.bytes)) for token in tokens)
+        self._offsets[choice] = offset + n_characters
+        return completion_logprobs(tokens, offset)
+
+    def _chunk(
+        self,
+        choice: int,
+        text: str,
+        reason: str | None,
+        tokens: Sequence[TokenLogprobs] | None = None,
+    ) -> bytes:
+        logprobs = self._logprobs(choice, tokens)
+        chunk = {**self._head(), "choices": [_choice(choice, text, reason, logprobs)]}
         if self._reply.include_usage:
             chunk["usage"] = None
         return orjson.dumps(chunk)
 
 
-def _choice(index: int, text: str, reason: str | None) -> dict[str, Any]:
-    return {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
+def _choice(
+    index: int, text: str, reason: str | None, logprobs: dict[str, Any] | None
+) -> dict[str, Any]:
+    return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": reason}
 
 
 async def completions(call: Call) -> Response | None:
@@ -80,8 +109,10 @@ def _job(call: Call, body: dict[str, Any]) -> Job:
     requests = build_requests(call, prompts, values)
     n_per_request = values["generate"].get("n", 1)
     n_choices = n_per_request * len(prompts)
-    reply = new_reply("cmpl-", call.settings.alias, n_choices, values["reply"])
-    return Job(requests, n_per_request, "prompt", CompletionShape(reply), reply)
+    logprobs = n_logprobs(values["logprobs"]) >= 0
+    reply = new_reply("cmpl-", call.settings.alias, n_choices, values["reply"], logprobs)
+    shape = CompletionShape(reply)
+    return Job(requests, n_per_request, "prompt", schema_field(values), shape, reply)
 
 
 def _prompt(engine: Engine, prompt: Prompt) -> _core.TextPrompt | _core.TokenPrompt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orjson import dumps
@@ -17,7 +18,7 @@ from llamabox.http.sse import DONE, event_parts, sse_data
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
-    from llamabox._core import Event, Usage
+    from llamabox._core import Event, TokenLogprobs, Usage
 
 
 class Gathering(ABC):
@@ -84,9 +85,13 @@ class Collector(Gathering):
 
     full = False
 
-    def __init__(self, n_requests: int, n_choices: int) -> None:
+    def __init__(self, n_requests: int, reply: Reply) -> None:
         super().__init__(n_requests)
+        n_choices = reply.n_choices
         self._texts: list[list[str]] = [[] for _ in range(n_choices)]
+        self._logprobs: list[list[TokenLogprobs]] | None = (
+            [[] for _ in range(n_choices)] if reply.logprobs else None
+        )
         self._reasons = [""] * n_choices
 
     async def drain(self) -> None:
@@ -101,14 +106,17 @@ class Collector(Gathering):
                 continue
             choice = stream.first_choice + event.choice
             self._texts[choice].append(event.text)
+            if self._logprobs is not None:
+                self._logprobs[choice] += event.logprobs
             if kind == "finish":
                 self.reasons.append(event.finish)
                 self._reasons[choice] = event.finish
 
     def choices(self) -> list[Choice]:
         """The choices, once ``finished`` has resolved without an error."""
-        pairs = zip(self._texts, self._reasons, strict=True)
-        return [Choice("".join(texts), reason) for texts, reason in pairs]
+        logprobs: Sequence[list[TokenLogprobs] | None] = self._logprobs or [None] * len(self._texts)
+        parts = zip(self._texts, self._reasons, logprobs, strict=True)
+        return [Choice("".join(texts), reason, tokens) for texts, reason, tokens in parts]
 
 
 class SseWriter(Gathering):
@@ -148,7 +156,9 @@ class SseWriter(Gathering):
             choice = stream.first_choice + event.choice
             parts = self._parts.get(choice) or self._open(choice, out)
             text = event.text
-            if text:
+            if self._reply.logprobs and event.logprobs:
+                out.append(sse_data(self._shape.delta(choice, text, event.logprobs)))
+            elif text:
                 out += (parts[0], dumps(text), parts[1])
             if kind == "finish":
                 self.reasons.append(event.finish)

@@ -8,8 +8,8 @@ import orjson
 
 from llamabox.api.call import Call
 from llamabox.api.checks import check_loras
-from llamabox.api.gathering import Collector
 from llamabox.api.json_body import parse_array
+from llamabox.api.single import run_single
 from llamabox.http.message import Response, error_response
 
 if TYPE_CHECKING:
@@ -44,12 +44,7 @@ async def set_loras(call: Call) -> Response:
     loras = check_loras(parse_array(call.request.body), "lora")
     core = call.engine.core
     side = core.SideCall(kind=core.SideKind.SET_LORA, loras=lora_scales(core, loras))
-    collector = Collector(1, 0)
-    request = core.Request(body=core.SideRequest(call=side))
-    collector.streams.append(call.engine.submit(request, collector))
-    await collector.finished
-    if collector.error is not None:
-        raise collector.error
+    await run_single(call, core.Request(body=core.SideRequest(call=side)))
     given = dict(loras)
     call.engine.lora_scales = [given.get(at, 0.0) for at in range(len(call.engine.info.loras))]
     return Response(200, orjson.dumps({"success": True}))

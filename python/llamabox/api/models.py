@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from llamabox.api.call import Call
-from llamabox.api.completion import sampling_defaults
+from llamabox.api.sampling_fields import sampling_defaults
 from llamabox.http.message import Response
 
 

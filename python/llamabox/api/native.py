@@ -19,12 +19,12 @@ from llamabox.api.completion import (
     build_requests,
     client_gone,
     drive,
-    sampling_defaults,
 )
 from llamabox.api.gathering import Gathering
 from llamabox.api.json_body import read_body
 from llamabox.api.native_fields import NATIVE, NativePrompt, is_array_of_prompts
 from llamabox.api.prompts import Prompt
+from llamabox.api.sampling_fields import sampling_defaults, schema_field
 from llamabox.api.schema import Values, read_fields
 from llamabox.api.usage import rate
 from llamabox.errors import ContextExceededError
@@ -34,7 +34,7 @@ from llamabox.http.sse import SSE_HEADERS, Pinger, event_parts, sse_data
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
-    from llamabox._core import Event, Request, Usage
+    from llamabox._core import Event, Usage
     from llamabox.engine import Engine
 
 
@@ -186,26 +186,27 @@ async def completion(call: Call) -> Response | None:
         mixed: list[NativePrompt] = values["prompt"]["prompts"]
         prompts = await loop.run_in_executor(None, _tokenized, call.engine, mixed)
     requests = build_requests(call, [_prompt(call.engine, prompt) for prompt in prompts], values)
+    work = Work(requests, 1, "prompt", schema_field(values))
     reply = values["reply"]
     shape = _Shape(reply.get("model", call.settings.alias), _settings(call, values))
     if reply.get("stream", False):
-        return await _stream(call, requests, shape)
+        return await _stream(call, work, shape)
     sink = _Sink(len(requests), shape, None)
-    await drive(call, Work(requests, 1, "prompt"), sink)
+    await drive(call, work, sink)
     if sink.cancelled:
         return client_gone()
     answers = [shape.last(index, ended) for index, ended in enumerate(sink.ended)]
     return Response(200, orjson.dumps(answers if is_array else answers[0]))
 
 
-async def _stream(call: Call, requests: list[Request], shape: _Shape) -> Response | None:
-    sink = _Sink(len(requests), shape, call.exchange)
+async def _stream(call: Call, work: Work, shape: _Shape) -> Response | None:
+    sink = _Sink(len(work.requests), shape, call.exchange)
     sink.limit_unread(call.settings.limits.unread_bytes)
     pinger = Pinger(call.exchange, asyncio.get_running_loop(), call.settings.limits)
     call.exchange.start_stream(200, SSE_HEADERS)
     pinger.start()
     try:
-        await drive(call, Work(requests, 1, "prompt"), sink)
+        await drive(call, work, sink)
     finally:
         pinger.stop()
     return None if call.exchange.started else client_gone()

@@ -75,7 +75,9 @@ described(
     },
 )
 
-_SHARED = tuple(field for field in GENERATION if field.name not in ("n", "stream_options"))
+_SHARED = tuple(
+    field for field in GENERATION if field.name not in ("n", "n_probs", "stream_options")
+)
 
 NATIVE = (
     Field("prompt", check_prompts, "prompt.prompts", required=True),
@@ -87,6 +89,7 @@ NATIVE = (
     Field("n_discard", only(0), "none.n_discard"),
     Field("n_indent", only(0), "none.n_indent"),
     Field("n_keep", only(0), "none.n_keep"),
+    Field("n_probs", only(0), "logprobs.n_probs"),
     Field("return_progress", only(False), "none.return_progress"),
     Field("return_tokens", only(False), "none.return_tokens"),
     Field("t_max_predict_ms", only(0, -1), "none.t_max_predict_ms"),

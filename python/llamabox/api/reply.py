@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from llamabox._core import TokenLogprobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,12 @@ class Reply:
     n_choices: int
     stream: bool
     include_usage: bool
+    logprobs: bool = False
 
 
-def new_reply(id_prefix: str, model: str, n_choices: int, fields: dict[str, Any]) -> Reply:
+def new_reply(
+    id_prefix: str, model: str, n_choices: int, fields: dict[str, Any], logprobs: bool = False
+) -> Reply:
     """A reply with a fresh id; ``fields`` is the request table's group "reply"."""
     return Reply(
         id=id_prefix + secrets.token_hex(16),
@@ -29,6 +36,7 @@ def new_reply(id_prefix: str, model: str, n_choices: int, fields: dict[str, Any]
         n_choices=n_choices,
         stream=fields.get("stream", False),
         include_usage=fields.get("include_usage", False),
+        logprobs=logprobs,
     )
 
 
@@ -38,6 +46,15 @@ class Choice:
 
     text: str
     finish_reason: str
+    # Of each token; None when they were not asked for.
+    logprobs: list[TokenLogprobs] | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many characters it has as JSON."""
+        if self.logprobs is None:
+            return len(self.text)
+        return len(self.text) + 128 * sum(1 + len(token.best) for token in self.logprobs)
 
 
 class Shape(Protocol):
@@ -46,8 +63,10 @@ class Shape(Protocol):
     def opening(self, choice: int) -> bytes | None:
         """The chunk before a choice's first text, if the route has one."""
 
-    def delta(self, choice: int, text: str) -> bytes:
-        """The chunk that carries ``text``."""
+    def delta(
+        self, choice: int, text: str, logprobs: Sequence[TokenLogprobs] | None = None
+    ) -> bytes:
+        """The chunk that carries ``text``, and ``logprobs`` where they were asked for."""
 
     def finish(self, choice: int, reason: str) -> bytes:
         """The last chunk of a choice."""

@@ -26,6 +26,14 @@ from llamabox.api.checks import (
 )
 from llamabox.api.messages import check_messages
 from llamabox.api.prompts import check_prompt
+from llamabox.api.sampling_fields import (
+    check_breakers,
+    check_grammar,
+    check_json_schema,
+    check_logit_bias,
+    check_response_format,
+    check_samplers,
+)
 
 UINT32_MAX = 2**32 - 1
 MAX_CHOICES = 16
@@ -33,6 +41,7 @@ MAX_STOPS = 16
 MAX_STOP_BYTES = 256
 MAX_MODEL_BYTES = 512
 MAX_TOKENIZE_ITEMS = 65536
+MAX_N_PROBS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,38 @@ described(
     },
 )
 
+# From -1, which asks for the whole context.
+_LOOK_BACK = integer(-1, INT32_MAX)
+
+_SAMPLERS = (
+    Field("samplers", check_samplers, "sampling.samplers"),
+    Field("min_keep", integer(0, INT32_MAX), "sampling.min_keep"),
+    Field("typical_p", number(0, 1), "sampling.typical_p"),
+    Field("top_n_sigma", number(-1e6, 1e6), "sampling.top_n_sigma"),
+    Field("xtc_probability", number(0, 1), "sampling.xtc_probability"),
+    Field("xtc_threshold", number(0, 1), "sampling.xtc_threshold"),
+    Field("dynatemp_range", number(0, 100), "sampling.dynatemp_range"),
+    Field("dynatemp_exponent", number(0, 100), "sampling.dynatemp_exponent"),
+    Field("mirostat", integer(0, 2), "sampling.mirostat"),
+    Field("mirostat_tau", number(0, 1000), "sampling.mirostat_tau"),
+    Field("mirostat_eta", number(0, 1000), "sampling.mirostat_eta"),
+    Field("repeat_last_n", _LOOK_BACK, "sampling.repeat_last_n"),
+    Field("repeat_penalty", number(0.01, 100), "sampling.repeat_penalty"),
+    Field("dry_multiplier", number(0, 1e6), "sampling.dry_multiplier"),
+    Field("dry_base", number(1, 1e6), "sampling.dry_base"),
+    Field("dry_allowed_length", integer(0, INT32_MAX), "sampling.dry_allowed_length"),
+    Field("dry_penalty_last_n", _LOOK_BACK, "sampling.dry_penalty_last_n"),
+    Field("dry_sequence_breakers", check_breakers, "sampling.dry_sequence_breakers"),
+    Field("logit_bias", check_logit_bias, "sampling.logit_bias"),
+    Field("ignore_eos", boolean, "sampling.ignore_eos"),
+)
+
+_CONSTRAINTS = (
+    Field("grammar", check_grammar, "constraint.grammar"),
+    Field("json_schema", check_json_schema, "constraint.json_schema"),
+    Field("response_format", check_response_format, "constraint.response_format"),
+)
+
 _MODEL = Field("model", name(MAX_MODEL_BYTES), "reply.model")
 
 GENERATION = (
@@ -139,6 +180,9 @@ GENERATION = (
     Field("frequency_penalty", number(-2, 2), "sampling.frequency_penalty"),
     Field("presence_penalty", number(-2, 2), "sampling.presence_penalty"),
     Field("lora", check_loras, "generate.loras"),
+    *_SAMPLERS,
+    *_CONSTRAINTS,
+    Field("n_probs", integer(0, MAX_N_PROBS), "logprobs.n_probs"),
     Field("stream", boolean, "reply.stream"),
     Field("stream_options", check_include_usage, "reply.include_usage"),
 )
@@ -146,6 +190,8 @@ GENERATION = (
 CHAT = (
     Field("messages", check_messages, "prompt.messages", required=True),
     *GENERATION,
+    Field("logprobs", boolean, "logprobs.wanted"),
+    Field("top_logprobs", integer(0, 20), "logprobs.top"),
     # Later in the table than max_tokens, which it replaces.
     Field("max_completion_tokens", check_max_tokens, "generate.max_tokens"),
 )
@@ -153,6 +199,7 @@ CHAT = (
 COMPLETION = (
     Field("prompt", check_prompt, "prompt.prompts", required=True),
     *GENERATION,
+    Field("logprobs", integer(0, 5), "logprobs.n"),
 )
 
 TEMPLATE = (

@@ -44,6 +44,11 @@ public:
 
   Token sample(std::span<const float> logits) override {
     const auto best = std::ranges::max_element(logits) - logits.begin();
+    // The fake's grammar is the bytes that may come.
+    const std::string &allowed = params_.grammar.text;
+    if (!allowed.empty() && allowed.find(static_cast<char>(best)) == std::string::npos) {
+      throw Error(ErrorCode::kInvalidArgument, "the grammar allows no token", "grammar");
+    }
     if (params_.temperature <= 0) {
       return static_cast<Token>(best);
     }

@@ -21,6 +21,7 @@ struct Outcome {
   std::map<std::int32_t, FinishReason> finish;
   std::vector<Event> done; // exactly one in the end
   std::string reasoning;
+  std::vector<TokenLogprobs> logprobs; // of all choices
   std::size_t n_tool_calls = 0;
   int n_events = 0;
 };
@@ -110,6 +111,7 @@ private:
     ++outcome.n_events;
     outcome.text[event.choice] += event.text;
     outcome.reasoning += event.reasoning;
+    outcome.logprobs.insert(outcome.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
     outcome.n_tool_calls += event.tool_calls.size();
     if (event.kind == EventKind::kFinish) {
       outcome.finish[event.choice] = event.finish;

@@ -1,57 +1,8 @@
-#include "tiny_model.h"
+#include "draws.h"
 
 #include <limits>
-#include <map>
 
 using namespace llamabox;
-
-namespace {
-
-// Logits of a distribution over tokens 100, 101, ...; every other token is impossible.
-std::vector<float> distribution(const Models &models, const std::vector<float> &probabilities) {
-  std::vector<float> logits(static_cast<std::size_t>(models.info.n_vocab), -1e9F);
-  for (std::size_t i = 0; i < probabilities.size(); ++i) {
-    logits[100 + i] = std::log(probabilities[i]);
-  }
-  return logits;
-}
-
-SamplingParams plain() {
-  SamplingParams params;
-  params.seed = 42;
-  params.temperature = 1.0F;
-  params.top_k = 0;
-  params.top_p = 1.0F;
-  params.min_p = 0.0F;
-  return params;
-}
-
-std::vector<Token> draw(const Models &models, const SamplingParams &params,
-                        std::span<const float> logits, int n = 400) {
-  const auto sampler = models.samplers->make(params, {});
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) {
-    tokens.push_back(sampler->sample(logits));
-    sampler->accept(tokens.back());
-  }
-  return tokens;
-}
-
-std::map<Token, int> counts(const std::vector<Token> &tokens) {
-  std::map<Token, int> counts;
-  for (const Token token : tokens) {
-    ++counts[token];
-  }
-  return counts;
-}
-
-Token greedy(const Models &models, SamplingParams params, std::span<const float> logits,
-             const std::vector<Token> &prompt = {}) {
-  params.temperature = 0;
-  return models.samplers->make(params, prompt)->sample(logits);
-}
-
-} // namespace
 
 TEST_CASE("the same seed repeats its choices, another one does not") {
   const auto models = load("demo");

@@ -14,6 +14,7 @@ from llamabox.option_table import BY_NAME, OPTIONS
 from llamabox.options import Action, Assign, Refuse, Run, Store, Warn, Words
 
 _SPEC = Path(__file__).parents[2] / "spec" / "flags.tsv"
+_GRAMMAR_FILE = Path(__file__).parents[2] / "spec" / "yes_or_no.gbnf"
 
 # First spelling of each option that takes a value: a word, its field and the field's value.
 _STORED: dict[str, list[tuple[str, str, Any]]] = {
@@ -132,6 +133,42 @@ _WORDS: dict[str, tuple[list[str], str, Any]] = {
     "--control-vector": (["c.gguf"], "adapters.control_vectors", ("c.gguf", 1.0)),
     "--control-vector-scaled": (["c.gguf", "2"], "adapters.control_vectors", ("c.gguf", 2.0)),
     "--control-vector-layer-range": (["1", "7"], "adapters.control_layers", (1, 7)),
+    "--samplers": [
+        ("top_k;temp", "sampling.samplers", ("top_k", "temperature")),
+        ("kt", "sampling.samplers", ("top_k", "temperature")),
+    ],
+    "--top-nsigma": [("-1", "sampling.top_n_sigma", -1), ("1.5", "sampling.top_n_sigma", 1.5)],
+    "--xtc-probability": [("0.5", "sampling.xtc_probability", 0.5)],
+    "--xtc-threshold": [("0.2", "sampling.xtc_threshold", 0.2)],
+    "--typical": [("0.9", "sampling.typical_p", 0.9)],
+    "--dry-multiplier": [("0.8", "sampling.dry_multiplier", 0.8)],
+    "--dry-base": [("2", "sampling.dry_base", 2)],
+    "--dry-allowed-length": [("3", "sampling.dry_allowed_length", 3)],
+    "--dry-penalty-last-n": [
+        ("-1", "sampling.dry_penalty_last_n", None),
+        ("0", "sampling.dry_penalty_last_n", 0),
+    ],
+    "--dynatemp-range": [("0.5", "sampling.dynatemp_range", 0.5)],
+    "--dynatemp-exp": [("2", "sampling.dynatemp_exponent", 2)],
+    "--mirostat": [("2", "sampling.mirostat", 2)],
+    "--mirostat-lr": [("0.2", "sampling.mirostat_eta", 0.2)],
+    "--mirostat-ent": [("4", "sampling.mirostat_tau", 4)],
+    "--grammar": [('root ::= "a"', "sampling.grammar", 'root ::= "a"')],
+    "--grammar-file": [(str(_GRAMMAR_FILE), "sampling.grammar", _GRAMMAR_FILE.read_text())],
+    "-j": [("{}", "sampling.json_schema", '{"type":"object"}')],
+}
+
+# The same for options that add to what stood before.
+_ADDED: dict[str, list[tuple[str, str, Any]]] = {
+    "--dry-sequence-breaker": [
+        (".", "sampling.dry_sequence_breakers", (".",)),
+        ("none", "sampling.dry_sequence_breakers", ()),
+    ],
+    "-l": [
+        ("15043+1", "sampling.logit_bias", ((15043, 1),)),
+        ("15043-1.5", "sampling.logit_bias", ((15043, -1.5),)),
+        (" Hello-inf", "sampling.logit_bias", ((" Hello", None),)),
+    ],
 }
 
 _ASSIGNED: dict[str, tuple[str, Any]] = {
@@ -152,6 +189,8 @@ _ASSIGNED: dict[str, tuple[str, Any]] = {
     "-no-kvu": ("engine.kv_unified", False),
     "--no-cache-prompt": ("engine.cache_prompt", False),
     "--lora-init-without-apply": ("adapters.apply_loras", False),
+    "--no-escape": ("sampling.escape", False),
+    "-e": ("sampling.escape", True),
 }
 
 _OURS_ONLY = {
@@ -182,9 +221,11 @@ def _spec_rows() -> list[dict[str, str]]:
 
 def test_the_tables_of_this_test_cover_every_option() -> None:
     stored = {o.names[0] for o in OPTIONS if isinstance(o.effect, Store)}
+    added = {o.names[0] for o in OPTIONS if isinstance(o.effect, Words)}
     assigned = {o.names[0] for o in OPTIONS if isinstance(o.effect, Assign)}
     assert stored == set(_STORED)
     assert {o.names[0] for o in OPTIONS if isinstance(o.effect, Words)} == set(_WORDS)
+    assert added == set(_ADDED)
     assert assigned == set(_ASSIGNED)
 
 
@@ -221,6 +262,7 @@ def test_every_spelling_switches_its_field(first: str) -> None:
         "--mmap": "--no-mmap",
         "--no-flash-attn": "-fa",
         "-kvu": "-no-kvu",
+        "-e": "--no-escape",
     }
     before = [opposite[first]] if first in opposite else []
     for spelling in BY_NAME[first].names:
