@@ -55,7 +55,9 @@ void register_models(py::module_ &m) {
       .def_readonly("n_embd", &ModelInfo::n_embd)
       .def_readonly("n_params", &ModelInfo::n_params)
       .def_readonly("size_bytes", &ModelInfo::size_bytes)
-      .def_readonly("has_chat_template", &ModelInfo::has_chat_template);
+      .def_readonly("has_chat_template", &ModelInfo::has_chat_template)
+      .def_readonly("supports_tools", &ModelInfo::supports_tools)
+      .def_readonly("supports_thinking", &ModelInfo::supports_thinking);
   py::class_<Models, py::smart_holder>(m, "Models", "A loaded model; one engine takes it over.",
                                        py::module_local());
 }

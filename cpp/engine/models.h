@@ -28,6 +28,8 @@ struct ModelInfo {
   std::uint64_t n_params = 0;
   std::uint64_t size_bytes = 0;
   bool has_chat_template = false;
+  bool supports_tools = false;    // its chat template shows tools
+  bool supports_thinking = false; // its chat template knows a thinking block
 };
 
 // Keeps alive what the other members point into (a loaded model and its context).

@@ -71,6 +71,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
     sequence->text = TextAssembler(arrival.stop);
     sequence->parser = arrival.make_parser ? arrival.make_parser() : nullptr;
+    sequence->shown_tokens = arrival.shown_tokens;
     queue_.insert(std::move(sequence));
   }
 }
