@@ -116,6 +116,22 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatConfig:
+    """How conversations become prompts."""
+
+    # A built-in template's name; None takes the model's own.
+    template: str | None = None
+    # A file with a Jinja template that replaces the model's; None takes the model's own.
+    template_file: str | None = None
+    # Whether the command line asked for Jinja. Without a built-in template it is used anyway.
+    jinja: bool = False
+    # Variables of the template that a request may set again.
+    template_kwargs: dict[str, Any] = field(default_factory=dict)
+    # Whether a model that can think does, unless a request says otherwise.
+    enable_reasoning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What goes to stderr."""
 
@@ -146,6 +162,7 @@ class ServerConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    chat: ChatConfig = field(default_factory=ChatConfig)
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
 
@@ -176,6 +193,7 @@ _GROUPS: dict[str, type[Any]] = {
     "model": ModelConfig,
     "engine": EngineConfig,
     "sampling": SamplingConfig,
+    "chat": ChatConfig,
     "log": LogConfig,
     "process": ProcessConfig,
 }

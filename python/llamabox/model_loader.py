@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from llamabox import _core
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
+from llamabox.errors import LoadFailedError
 from llamabox.upstream_log import least_level
 
 
@@ -48,7 +51,23 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             cache_type_v=engine.type_v,
             warmup=model.warmup,
         ),
+        chat=_core.ChatParams(
+            template_name=config.chat.template or "",
+            template_source=_template_source(config.chat.template_file),
+        ),
     )
+
+
+def _template_source(path: str | None) -> str:
+    if path is None:
+        return ""
+    try:
+        source = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise LoadFailedError(f"the chat template file cannot be read: {error}") from None
+    if not source.strip():
+        raise LoadFailedError(f"the chat template file {path} is empty")
+    return source
 
 
 def _flash_attn(wanted: bool | None) -> _core.FlashAttn:

@@ -98,6 +98,7 @@ class _Reader:
         if attached is not None and not (isinstance(effect, Run) and effect.action is Action.HELP):
             raise UsageError(f"{flag}: {_shown(attached)} is not allowed; the flag takes no value")
         if isinstance(effect, Assign):
+            self._reset(effect.resets)
             self._set(effect.target, flag, effect.constant)
         elif isinstance(effect, Run):
             self.action, self.action_filter = effect.action, attached
@@ -120,7 +121,15 @@ class _Reader:
             raise UsageError(
                 f"{flag}: {_shown(word)} is not allowed; expected {expected}"
             ) from None
+        if effect.needs is not None and not self.values.get(effect.needs):
+            raise UsageError(f"{flag} needs --{effect.needs.partition('.')[2]} before it")
+        self._reset(effect.resets)
         self._set(effect.target, flag, value)
+
+    def _reset(self, targets: Sequence[str]) -> None:
+        for target in targets:
+            self.values.pop(target, None)
+            self.spelled.pop(target, None)
 
     def _set(self, target: str, flag: str, value: object) -> None:
         self.values[target] = value

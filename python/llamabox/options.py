@@ -35,6 +35,10 @@ class Store:
 
     target: str
     value: Value
+    # Fields that go back to their defaults.
+    resets: tuple[str, ...] = ()
+    # A field that an earlier option must have set.
+    needs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Assign:
 
     target: str
     constant: object
+    # Fields that go back to their defaults.
+    resets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

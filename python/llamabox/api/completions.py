@@ -10,7 +10,7 @@ from llamabox.api.call import Call
 from llamabox.api.completion import Job, build_requests, run
 from llamabox.api.json_body import read_body
 from llamabox.api.prompts import Prompt
-from llamabox.api.reply import Choice, Reply, new_reply
+from llamabox.api.reply import Choice, Reply, TextShape, new_reply
 from llamabox.api.schema import COMPLETION, read_fields
 from llamabox.engine import Engine
 from llamabox.errors import ContextExceededError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llamabox import _core
 
 
-class CompletionShape:
+class CompletionShape(TextShape):
     """OpenAI's ``text_completion``, which streams under the same name."""
 
     def __init__(self, reply: Reply) -> None:

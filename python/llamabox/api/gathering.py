@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orjson import dumps
 
 from llamabox.api.errors import event_lines
-from llamabox.api.reply import Choice, Reply, Shape
+from llamabox.api.reply import CallText, Choice, Reply, Shape
 from llamabox.api.usage import usage_object
 from llamabox.errors import LlamaboxError
 from llamabox.http.exchange import Exchange
@@ -17,7 +18,7 @@ from llamabox.http.sse import DONE, event_parts, sse_data
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
-    from llamabox._core import Event, Usage
+    from llamabox._core import Event, ToolCallDelta, Usage
 
 
 class Gathering(ABC):
@@ -63,6 +64,13 @@ class Gathering(ABC):
             self.finished.set_result(None)
 
 
+@dataclass(slots=True)
+class _CallParts:
+    id: str
+    name: str
+    arguments: list[str]
+
+
 class Collector(Gathering):
     """Keeps everything for one answer at the end."""
 
@@ -71,6 +79,8 @@ class Collector(Gathering):
     def __init__(self, n_requests: int, n_choices: int) -> None:
         super().__init__(n_requests)
         self._texts: list[list[str]] = [[] for _ in range(n_choices)]
+        self._reasoning: list[list[str]] = [[] for _ in range(n_choices)]
+        self._calls: list[list[_CallParts]] = [[] for _ in range(n_choices)]
         self._reasons = [""] * n_choices
 
     async def drain(self) -> None:
@@ -85,13 +95,30 @@ class Collector(Gathering):
                 continue
             choice = stream.first_choice + event.choice
             self._texts[choice].append(event.text)
+            self._reasoning[choice].append(event.reasoning)
+            for delta in event.tool_calls:
+                self._add_call(self._calls[choice], delta)
             if kind == "finish":
                 self._reasons[choice] = event.finish
 
     def choices(self) -> list[Choice]:
         """The choices, once ``finished`` has resolved without an error."""
-        pairs = zip(self._texts, self._reasons, strict=True)
-        return [Choice("".join(texts), reason) for texts, reason in pairs]
+        parts = zip(self._texts, self._reasons, self._reasoning, self._calls, strict=True)
+        return [
+            Choice(
+                "".join(texts),
+                reason,
+                "".join(reasoning),
+                [CallText(call.id, call.name, "".join(call.arguments)) for call in calls],
+            )
+            for texts, reason, reasoning, calls in parts
+        ]
+
+    @staticmethod
+    def _add_call(calls: list[_CallParts], delta: ToolCallDelta) -> None:
+        if delta.index == len(calls):
+            calls.append(_CallParts(delta.id, delta.name, []))
+        calls[delta.index].arguments.append(delta.arguments)
 
 
 class SseWriter(Gathering):
@@ -110,6 +137,7 @@ class SseWriter(Gathering):
         self._reply = reply
         self._unread_bytes = unread_bytes
         self._parts: dict[int, tuple[bytes, bytes]] = {}
+        self._reasoning_parts: dict[int, tuple[bytes, bytes]] = {}
 
     @property
     def full(self) -> bool:
@@ -130,9 +158,13 @@ class SseWriter(Gathering):
                 continue
             choice = stream.first_choice + event.choice
             parts = self._parts.get(choice) or self._open(choice, out)
+            reasoning = event.reasoning
+            if reasoning:
+                self._reason(choice, reasoning, out)
             text = event.text
             if text:
                 out += (parts[0], dumps(text), parts[1])
+            out += [sse_data(self._shape.tool_call(choice, call)) for call in event.tool_calls]
             if kind == "finish":
                 out.append(sse_data(self._shape.finish(choice, event.finish)))
         if self.error is None and not self.cancelled:
@@ -149,6 +181,13 @@ class SseWriter(Gathering):
         parts = event_parts(lambda text: self._shape.delta(choice, text))
         self._parts[choice] = parts
         return parts
+
+    def _reason(self, choice: int, text: str, out: list[bytes]) -> None:
+        parts = self._reasoning_parts.get(choice)
+        if parts is None:
+            parts = event_parts(lambda text: self._shape.reasoning(choice, text))
+            self._reasoning_parts[choice] = parts
+        out += (parts[0], dumps(text), parts[1])
 
     def _write(self, out: list[bytes], is_last: bool) -> None:
         if is_last:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from llamabox._core import ToolCallDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,23 @@ def new_reply(id_prefix: str, model: str, n_choices: int, fields: dict[str, Any]
 
 
 @dataclass(slots=True)
+class CallText:
+    """One tool call of a finished choice."""
+
+    id: str
+    name: str
+    # JSON text, as the model wrote it.
+    arguments: str
+
+
+@dataclass(slots=True)
 class Choice:
     """One finished choice of an answer that is not streamed."""
 
     text: str
     finish_reason: str
+    reasoning: str = ""
+    tool_calls: list[CallText] = field(default_factory=list)
 
 
 class Shape(Protocol):
@@ -49,6 +64,12 @@ class Shape(Protocol):
     def delta(self, choice: int, text: str) -> bytes:
         """The chunk that carries ``text``."""
 
+    def reasoning(self, choice: int, text: str) -> bytes:
+        """The chunk that carries ``text`` of a thinking block."""
+
+    def tool_call(self, choice: int, delta: ToolCallDelta) -> bytes:
+        """The chunk that carries more of a tool call."""
+
     def finish(self, choice: int, reason: str) -> bytes:
         """The last chunk of a choice."""
 
@@ -57,3 +78,14 @@ class Shape(Protocol):
 
     def whole(self, choices: list[Choice], usage: dict[str, Any]) -> dict[str, Any]:
         """The answer that is not streamed."""
+
+
+class TextShape:
+    """The part of a shape that answers without a conversation never need: in the continuation of
+    a raw text the core looks neither for reasoning nor for calls."""
+
+    def reasoning(self, choice: int, text: str) -> NoReturn:
+        raise NotImplementedError
+
+    def tool_call(self, choice: int, delta: ToolCallDelta) -> NoReturn:
+        raise NotImplementedError

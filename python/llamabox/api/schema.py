@@ -22,8 +22,15 @@ from llamabox.api.checks import (
     refuse,
     token_ids,
 )
+from llamabox.api.conversation import check_continuation, check_effort, check_kwargs
 from llamabox.api.messages import check_messages
 from llamabox.api.prompts import check_prompt
+from llamabox.api.tools import (
+    check_function_call,
+    check_functions,
+    check_tool_choice,
+    check_tools,
+)
 
 UINT32_MAX = 2**32 - 1
 MAX_CHOICES = 16
@@ -117,6 +124,16 @@ CHAT = (
     *_GENERATION,
     # Later in the table than max_tokens, which it replaces.
     Field("max_completion_tokens", check_max_tokens, "generate.max_tokens"),
+    Field("tools", check_tools, "tools.tools"),
+    Field("tool_choice", check_tool_choice, "tools.tool_choice"),
+    Field("parallel_tool_calls", boolean, "tools.parallel_tool_calls"),
+    Field("functions", check_functions, "tools.functions"),
+    Field("function_call", check_function_call, "tools.function_call"),
+    Field("add_generation_prompt", boolean, "prompt.add_generation_prompt"),
+    Field("continue_final_message", check_continuation, "prompt.continuation"),
+    Field("chat_template_kwargs", check_kwargs, "prompt.template_kwargs"),
+    Field("enable_thinking", boolean, "prompt.enable_thinking"),
+    Field("reasoning_effort", check_effort, "prompt.reasoning_effort"),
 )
 
 COMPLETION = (

@@ -17,6 +17,9 @@ _SPEC = Path(__file__).parents[2] / "spec" / "flags.tsv"
 # First spelling of each option that takes a value: a word, its field and the field's value.
 _STORED: dict[str, list[tuple[str, str, Any]]] = {
     "-lv": [("3", "log.verbosity", 3)],
+    "--chat-template": [("llava", "chat.template", "llava")],
+    "--chat-template-file": [("t.jinja", "chat.template_file", "t.jinja")],
+    "--chat-template-kwargs": [('{"a": 1}', "chat.template_kwargs", {"a": 1})],
     "--host": [("::1", "http.host", "::1"), ("/run/x.sock", "http.host", "/run/x.sock")],
     "--port": [("0", "http.port", 0), ("65535", "http.port", 65535)],
     "-to": [("30", "http.timeout_s", 30)],
@@ -66,6 +69,9 @@ _STORED: dict[str, list[tuple[str, str, Any]]] = {
 _ASSIGNED: dict[str, tuple[str, Any]] = {
     "-v": ("log.verbosity", 2147483647),
     "--log-colors": ("log.colors", True),
+    "--jinja": ("chat.jinja", True),
+    "--enable-reasoning": ("chat.enable_reasoning", True),
+    "--no-enable-reasoning": ("chat.enable_reasoning", False),
     "--no-supervise": ("process.supervise", False),
     "--metrics": ("http.metrics", True),
     "-fa": ("engine.flash_attn", True),
@@ -103,19 +109,28 @@ def test_the_tables_of_this_test_cover_every_option() -> None:
 
 @pytest.mark.parametrize("first", _STORED)
 def test_every_spelling_and_form_stores_the_value(first: str) -> None:
+    effect = BY_NAME[first].effect
+    assert isinstance(effect, Store)
+    before = [] if effect.needs is None else [f"--{effect.needs.partition('.')[2]}"]
+    start = parse(before).config
     for spelling in BY_NAME[first].names:
         for word, target, expected in _STORED[first]:
             for words in ([spelling, word], [f"{spelling}={word}"]):
-                config = parse(words).config
+                config = parse([*before, *words]).config
                 assert config.get(target) == expected
-                assert config == ServerConfig().with_values({target: expected})
+                assert config == start.with_values({target: expected})
 
 
 @pytest.mark.parametrize("first", _ASSIGNED)
 def test_every_spelling_switches_its_field(first: str) -> None:
     target, constant = _ASSIGNED[first]
     # Starts from the other value, so that an option which does nothing is seen.
-    opposite = {"--warmup": "--no-warmup", "--mmap": "--no-mmap", "--no-flash-attn": "-fa"}
+    opposite = {
+        "--enable-reasoning": "--no-enable-reasoning",
+        "--warmup": "--no-warmup",
+        "--mmap": "--no-mmap",
+        "--no-flash-attn": "-fa",
+    }
     before = [opposite[first]] if first in opposite else []
     for spelling in BY_NAME[first].names:
         assert parse([*before, spelling]).config == ServerConfig().with_values({target: constant})
