@@ -61,24 +61,21 @@ void drop_prefix(common_peg_arena &arena, std::string_view prefix) {
   }
 }
 
-// Takes out reasoning together with its marks, which are optional as a whole.
-void drop_reasoning(common_peg_arena &arena) {
-  const std::vector<common_peg_parser_id> reasoning =
-      tagged(arena, common_chat_peg_builder::REASONING);
+bool holds(const common_peg_arena &arena, common_peg_parser_id root, std::string_view name) {
+  bool found = false;
+  walk(arena, root, [&](common_peg_parser_id, const common_peg_parser_variant &node) {
+    const auto *tag = std::get_if<common_peg_tag_parser>(&node);
+    found = found || (tag != nullptr && tag->tag == name);
+  });
+  return found;
+}
+
+// Takes out the parts that are optional as a whole and hold the tag, with the marks around it.
+void drop_optional(common_peg_arena &arena, std::string_view name) {
   for (common_peg_parser_id id = 0; id < arena.size(); ++id) {
     const auto *repeated = std::get_if<common_peg_repetition_parser>(&arena.get(id));
-    if (repeated == nullptr || repeated->min_count != 0) {
-      continue;
-    }
-    bool holds_reasoning = false;
-    bool holds_call = false;
-    walk(arena, id, [&](common_peg_parser_id, const common_peg_parser_variant &node) {
-      const auto *tag = std::get_if<common_peg_tag_parser>(&node);
-      holds_reasoning =
-          holds_reasoning || (tag != nullptr && tag->tag == common_chat_peg_builder::REASONING);
-      holds_call = holds_call || (tag != nullptr && tag->tag == common_chat_peg_builder::TOOL_NAME);
-    });
-    if (holds_reasoning && !holds_call) {
+    if (repeated != nullptr && repeated->min_count == 0 && holds(arena, id, name) &&
+        !holds(arena, id, common_chat_peg_builder::TOOL_NAME)) {
       arena.get(id) = kNothing;
     }
   }
@@ -89,8 +86,9 @@ std::string required_text(const common_chat_params &params, bool with_reasoning)
   common_peg_arena arena = params.parser;
   drop_prefix(arena, params.generation_prompt);
   if (!with_reasoning) {
-    drop_reasoning(arena);
+    drop_optional(arena, common_chat_peg_builder::REASONING);
   }
+  drop_optional(arena, common_chat_peg_builder::CONTENT);
   for (const common_peg_parser_id id : tagged(arena, common_chat_peg_builder::CONTENT)) {
     arena.get(id) = kNothing;
   }

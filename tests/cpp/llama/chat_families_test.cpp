@@ -4,6 +4,9 @@
 #include "llama/chat_template.h"
 #include "tiny_model.h"
 
+#include "llama-grammar.h"
+
+#include <exception>
 #include <fstream>
 #include <sstream>
 
@@ -33,7 +36,7 @@ constexpr Family kFamilies[] = {
     {"deepseek-ai-DeepSeek-V3.1", "<｜end▁of▁sentence｜>"},
     {"llama-cpp-deepseek-r1", "<｜end▁of▁sentence｜>"},
     {"CohereForAI-c4ai-command-r7b-12-2024-tool_use", "<|END_OF_TURN_TOKEN|>"},
-    {"meetkai-functionary-medium-v3.1", "<|eot_id|>"},
+    {"meetkai-functionary-medium-v3.1", "<|eom_id|>"},
     {"meetkai-functionary-medium-v3.2", "<|eot_id|>", false},
     {"moonshotai-Kimi-K2", "<|im_end|>"},
     {"openai-gpt-oss-120b", "<|call|>", false},
@@ -110,7 +113,48 @@ void check_read(const MakeOutputParser &make, const std::string &turn,
   }
 }
 
+bool follows(const std::string &text, const std::string &gbnf) {
+  llama_grammar *grammar =
+      llama_grammar_init_impl(nullptr, gbnf.c_str(), "root", false, nullptr, 0, nullptr, 0);
+  REQUIRE(grammar != nullptr);
+  bool follows = true;
+  try {
+    llama_grammar_accept_token(*grammar, 0, text);
+    follows = !llama_grammar_get_stacks(grammar).empty();
+  } catch (const std::exception &) {
+    follows = false;
+  }
+  llama_grammar_free_impl(grammar);
+  return follows;
+}
+
 } // namespace
+
+TEST_CASE("a required call follows its grammar, and prose does not") {
+  for (const Family &family : kFamilies) {
+    const std::string name = family.file;
+    SUBCASE(name.c_str()) {
+      const ChatTemplate chat_template(nullptr, source_of(name));
+      std::string turn = turn_of(chat_template, family, {{"get_weather", kPlace}});
+      ChatPrompt chat = asked();
+      chat.tool_choice = ToolChoice::kRequired;
+      const RenderedChat rendered = chat_template.render(chat);
+      if (rendered.grammar.lazy) { // the template began to think: what follows the thought
+        turn = turn.substr(turn.find("</think>"));
+      }
+      INFO("turn: " << turn);
+      INFO(rendered.grammar.text);
+      CHECK(follows(turn, rendered.grammar.text));
+      CHECK_FALSE(follows("It rains.", rendered.grammar.text));
+      CHECK_FALSE(follows("</think>\n\nIt rains.", rendered.grammar.text));
+      chat.tool_choice = ToolChoice::kAuto;
+      // A call without a mark of its own cannot be waited for, so that nothing constrains it.
+      const Grammar free = chat_template.render(chat).grammar;
+      CHECK(free.lazy != free.empty());
+      CHECK(free.triggers.empty() == free.empty());
+    }
+  }
+}
 
 TEST_CASE("every family's calls are read back as they were written") {
   for (const Family &family : kFamilies) {
