@@ -47,6 +47,7 @@ struct Usage {
   std::int32_t n_prompt = 0;         // prompt tokens, shared ones included
   std::int32_t n_cached = 0;         // of these, taken from KV that was already there
   std::int32_t n_generated = 0;      // tokens of all choices
+  std::int32_t n_reasoning = 0;      // of these, of thinking blocks
   std::int32_t n_draft = 0;          // proposed by a drafter
   std::int32_t n_draft_accepted = 0; // of these, kept
   double queue_ms = 0;               // accepted until it first had a slot

@@ -92,7 +92,9 @@ void register_models(py::module_ &m) {
       .def_readonly("size_bytes", &ModelInfo::size_bytes)
       .def_readonly("has_chat_template", &ModelInfo::has_chat_template)
       .def_readonly("chat_template", &ModelInfo::chat_template)
-      .def_readonly("loras", &ModelInfo::loras);
+      .def_readonly("loras", &ModelInfo::loras)
+      .def_readonly("supports_tools", &ModelInfo::supports_tools)
+      .def_readonly("supports_thinking", &ModelInfo::supports_thinking);
   py::class_<TokenIds>(m, "TokenIds", py::buffer_protocol(), "Token ids as a buffer of integers.",
                        py::module_local())
       .def_buffer([](TokenIds &ids) {

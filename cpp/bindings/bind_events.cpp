@@ -80,6 +80,7 @@ void register_event(py::module_ &m) {
       .def_readonly("n_prompt", &Usage::n_prompt)
       .def_readonly("n_cached", &Usage::n_cached)
       .def_readonly("n_generated", &Usage::n_generated)
+      .def_readonly("n_reasoning", &Usage::n_reasoning)
       .def_readonly("n_draft", &Usage::n_draft)
       .def_readonly("n_draft_accepted", &Usage::n_draft_accepted)
       .def_readonly("queue_ms", &Usage::queue_ms)

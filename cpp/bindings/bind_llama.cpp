@@ -77,9 +77,13 @@ void register_llama(py::module_ &m) {
                 Field{"cache_type_k", &C::cache_type_k}, Field{"cache_type_v", &C::cache_type_v},
                 Field{"placement", &C::placement}, Field{"placement_batch", &C::placement_batch},
                 Field{"rope", &C::rope}, Field{"warmup", &C::warmup});
+  bind_value<ChatParams>(m, "ChatParams", "The chat template instead of the model's own.",
+                         Field{"template_name", &ChatParams::template_name},
+                         Field{"template_source", &ChatParams::template_source});
   bind_value<LlamaParams>(
       m, "LlamaParams", "What a text model is loaded with.", Required{"model", &LlamaParams::model},
-      Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters});
+      Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters},
+      Field{"chat", &LlamaParams::chat});
   m.def("load_models", &load_models, py::arg("params"), py::call_guard<py::gil_scoped_release>(),
         "Load a model file; takes seconds to minutes and lets other Python threads run.");
 }

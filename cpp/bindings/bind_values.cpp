@@ -10,12 +10,37 @@ namespace llamabox {
 namespace {
 
 void register_prompts(py::module_ &m) {
-  bind_value<ChatMessage>(m, "ChatMessage", "One message of a conversation; content is plain text.",
-                          Required{"role", &ChatMessage::role},
-                          Required{"content", &ChatMessage::content});
-  bind_value<ChatPrompt>(m, "ChatPrompt", "A conversation, rendered by the model's template.",
-                         Required{"messages", &ChatPrompt::messages},
-                         Field{"add_generation_prompt", &ChatPrompt::add_generation_prompt});
+  using C = ToolCall;
+  bind_value<C>(m, "ToolCall", "A call that the assistant made; arguments are JSON text.",
+                Field{"id", &C::id}, Required{"name", &C::name},
+                Required{"arguments", &C::arguments});
+  using M = ChatMessage;
+  bind_value<M>(m, "ChatMessage", "One message of a conversation; content is plain text.",
+                Required{"role", &M::role}, Required{"content", &M::content},
+                Field{"reasoning_content", &M::reasoning_content},
+                Field{"tool_calls", &M::tool_calls}, Field{"tool_call_id", &M::tool_call_id},
+                Field{"name", &M::name});
+  using T = Tool;
+  bind_value<T>(m, "Tool", "A function the model may call; parameters are a JSON schema as text.",
+                Required{"name", &T::name}, Field{"description", &T::description},
+                Field{"parameters", &T::parameters});
+  py::enum_<ToolChoice>(m, "ToolChoice", "Whether the model must call.", py::module_local())
+      .value("AUTO", ToolChoice::kAuto)
+      .value("REQUIRED", ToolChoice::kRequired);
+  py::enum_<Continuation>(m, "Continuation", "Which part of the last message is continued.",
+                          py::module_local())
+      .value("NONE", Continuation::kNone)
+      .value("AUTO", Continuation::kAuto)
+      .value("CONTENT", Continuation::kContent)
+      .value("REASONING", Continuation::kReasoning);
+  using P = ChatPrompt;
+  bind_value<P>(
+      m, "ChatPrompt", "A conversation, rendered by the model's template.",
+      Required{"messages", &P::messages}, Field{"add_generation_prompt", &P::add_generation_prompt},
+      Field{"tools", &P::tools}, Field{"tool_choice", &P::tool_choice},
+      Field{"parallel_tool_calls", &P::parallel_tool_calls},
+      Field{"continuation", &P::continuation}, Field{"enable_thinking", &P::enable_thinking},
+      Field{"template_kwargs", &P::template_kwargs});
   bind_value<TextPrompt>(m, "TextPrompt", "Text to be tokenized as it is.",
                          Required{"text", &TextPrompt::text});
   bind_value<TokenPrompt>(m, "TokenPrompt", "Token ids, taken as they are.",

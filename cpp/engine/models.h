@@ -37,6 +37,8 @@ struct ModelInfo {
   bool has_chat_template = false;
   std::string chat_template; // the model's own; empty without one
   std::vector<LoraInfo> loras;
+  bool supports_tools = false;    // its chat template shows tools
+  bool supports_thinking = false; // its chat template knows a thinking block
 };
 
 // Keeps alive what the other members point into (a loaded model and its context).

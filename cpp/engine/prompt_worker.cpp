@@ -35,6 +35,8 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   arrival.stop = std::move(generate.stop);
   arrival.stop.insert(arrival.stop.end(), encoded.stop.begin(), encoded.stop.end());
   arrival.make_parser = std::move(encoded.make_parser);
+  arrival.shown_tokens =
+      std::make_shared<const std::vector<Token>>(std::move(encoded.shown_tokens));
   SamplingParams sampling = generate.sampling;
   if (!encoded.grammar.empty()) {
     sampling.grammar = std::move(encoded.grammar);

@@ -36,8 +36,9 @@ struct Arrival {
   std::vector<std::unique_ptr<Sampler>> samplers; // generate: one per choice
   std::vector<std::string> stop;                  // generate: the request's and the template's
   MakeOutputParser make_parser;                   // generate
-  std::unique_ptr<Result> result;                 // render: ready
-  std::optional<Error> error;                     // ends the request
+  std::shared_ptr<const std::vector<Token>> shown_tokens; // generate: special tokens with a text
+  std::unique_ptr<Result> result;                         // render: ready
+  std::optional<Error> error;                             // ends the request
 };
 
 // What a worker does with one submission; never throws.

@@ -74,6 +74,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->text = TextAssembler(arrival.stop);
     sequence->n_logprobs = generate.n_logprobs;
     sequence->parser = arrival.make_parser ? arrival.make_parser() : nullptr;
+    sequence->shown_tokens = arrival.shown_tokens;
     queue_.insert(std::move(sequence));
   }
 }

@@ -7,6 +7,18 @@
 #include <utility>
 
 namespace llamabox {
+namespace {
+
+// Counts the tokens since the last call by what the parser took their text for.
+void count_reasoning(Sequence &sequence) {
+  const std::int32_t n_new = sequence.n_generated() - sequence.n_classified;
+  sequence.n_classified += n_new;
+  if (sequence.parser->in_reasoning()) {
+    sequence.request->usage.n_reasoning += n_new;
+  }
+}
+
+} // namespace
 
 FinishReason Scheduler::accept(Sequence &sequence, Token token) {
   LiveRequest &request = *sequence.request;
@@ -24,7 +36,7 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
   ++stats_.n_generated_tokens;
   sequence.push(token);
   if (models_.vocab->is_end_of_generation(token) ||
-      sequence.text.feed(models_.vocab->piece(token, false))) {
+      sequence.text.feed(models_.vocab->piece(token, sequence.shows(token)))) {
     return FinishReason::kStop;
   }
   const bool is_spent = sequence.max_tokens >= 0 && sequence.n_generated() >= sequence.max_tokens;
@@ -46,6 +58,7 @@ void Scheduler::stream(Sequence &sequence) {
   event.text = sequence.text.take();
   if (sequence.parser) {
     OutputDelta delta = sequence.parser->feed(event.text);
+    count_reasoning(sequence);
     event.text = std::move(delta.text);
     event.reasoning = std::move(delta.reasoning);
     event.tool_calls = std::move(delta.tool_calls);
@@ -68,6 +81,7 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
   event.finish = reason;
   if (sequence.parser) {
     OutputDelta fed = sequence.parser->feed(event.text);
+    count_reasoning(sequence);
     OutputDelta rest = sequence.parser->finish();
     event.text = fed.text + rest.text;
     event.reasoning = fed.reasoning + rest.reasoning;

@@ -13,6 +13,7 @@
 #include "model/prompt.h"
 #include "model/sampler.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -53,6 +54,9 @@ struct Sequence {
   std::unique_ptr<OutputParser> parser; // null: plain text
   std::int32_t n_logprobs = -1;         // -1: not asked for
   std::vector<TokenLogprobs> logprobs;  // not shown yet
+  std::int32_t n_classified = 0;        // tokens counted as reasoning or not
+  std::shared_ptr<const std::vector<Token>>
+      shown_tokens; // special ones that have a text; ascending
 
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;
@@ -60,6 +64,9 @@ struct Sequence {
   std::int32_t n_skipped = 0;     // steps since it last had rows
   std::int64_t last_token_ns = 0; // 0: none yet
 
+  bool shows(Token token) const {
+    return std::binary_search(shown_tokens->begin(), shown_tokens->end(), token);
+  }
   std::int32_t n_tokens() const { return static_cast<std::int32_t>(tokens.size()); }
   std::int32_t n_generated() const { return n_tokens() - prompt->size(); }
   std::int32_t n_left() const { return n_tokens() - n_past; } // rows until the next token

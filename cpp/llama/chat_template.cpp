@@ -1,9 +1,14 @@
 #include "llama/chat_template.h"
 
 #include "base/error.h"
+#include "llama/call_grammar.h"
+#include "llama/output_format.h"
+#include "llama/output_parser.h"
 
 #include "chat.h"
+#include "json-schema-to-grammar.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -23,46 +28,141 @@ std::string reason_of(const std::exception &error) {
   return text.substr(begin, text.find('\n', begin) - begin);
 }
 
-common_chat_templates *load(const llama_model *model) {
+common_chat_templates *load(const llama_model *model, const std::string &source) {
   try {
-    return common_chat_templates_init(model, "").release();
+    return common_chat_templates_init(model, source).release();
   } catch (const std::exception &error) {
     throw Error(ErrorCode::kLoadFailed,
-                "the model's chat template cannot be parsed: " + reason_of(error), "model");
+                (source.empty() ? "the model's chat template cannot be parsed: "
+                                : "the chat template cannot be parsed: ") +
+                    reason_of(error),
+                "model");
   }
+}
+
+bool thinks(const common_chat_templates *templates) {
+  try {
+    return common_chat_templates_support_enable_thinking(templates);
+  } catch (const std::exception &) {
+    return false; // a template that refuses the probe's one message
+  }
+}
+
+common_chat_msg upstream_message(const ChatMessage &message) {
+  common_chat_msg upstream;
+  upstream.role = message.role;
+  upstream.content = message.content;
+  upstream.reasoning_content = message.reasoning_content;
+  upstream.tool_name = message.name;
+  upstream.tool_call_id = message.tool_call_id;
+  for (const ToolCall &call : message.tool_calls) {
+    upstream.tool_calls.push_back({call.name, call.arguments, call.id});
+  }
+  return upstream;
+}
+
+common_chat_continuation upstream_continuation(Continuation continuation) {
+  switch (continuation) {
+  case Continuation::kAuto:
+    return COMMON_CHAT_CONTINUATION_AUTO;
+  case Continuation::kContent:
+    return COMMON_CHAT_CONTINUATION_CONTENT;
+  case Continuation::kReasoning:
+    return COMMON_CHAT_CONTINUATION_REASONING;
+  case Continuation::kNone:
+    break;
+  }
+  return COMMON_CHAT_CONTINUATION_NONE;
+}
+
+common_chat_templates_inputs upstream_inputs(const ChatPrompt &chat) {
+  common_chat_templates_inputs inputs;
+  inputs.add_generation_prompt = chat.add_generation_prompt;
+  inputs.continue_final_message = upstream_continuation(chat.continuation);
+  inputs.tool_choice = chat.tool_choice == ToolChoice::kRequired ? COMMON_CHAT_TOOL_CHOICE_REQUIRED
+                                                                 : COMMON_CHAT_TOOL_CHOICE_AUTO;
+  inputs.parallel_tool_calls = chat.parallel_tool_calls;
+  inputs.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
+  inputs.enable_thinking = chat.enable_thinking;
+  inputs.chat_template_kwargs = chat.template_kwargs;
+  for (const ChatMessage &message : chat.messages) {
+    inputs.messages.push_back(upstream_message(message));
+  }
+  for (const Tool &tool : chat.tools) {
+    inputs.tools.push_back({tool.name, tool.description, tool.parameters});
+  }
+  return inputs;
+}
+
+// The tool at fault is found by making each grammar alone.
+void blame_tools(const std::vector<Tool> &tools) {
+  for (std::size_t i = 0; i < tools.size(); ++i) {
+    try {
+      json_schema_to_grammar(common_json::parse(tools[i].parameters));
+    } catch (const std::exception &error) {
+      const std::string path = "tools[" + std::to_string(i) + "].function.parameters";
+      throw Error(ErrorCode::kInvalidArgument,
+                  path + " cannot become a grammar: " + reason_of(error), path);
+    }
+  }
+}
+
+common_chat_params apply(const common_chat_templates *templates, const ChatPrompt &chat) {
+  try {
+    return common_chat_templates_apply(templates, upstream_inputs(chat));
+  } catch (const std::exception &error) {
+    blame_tools(chat.tools);
+    throw Error(ErrorCode::kInvalidArgument,
+                "the chat template refused the messages: " + reason_of(error), "messages");
+  }
+}
+
+MakeOutputParser parser_of(const common_chat_params &params, const ChatPrompt &chat) {
+  std::vector<std::string> names;
+  for (const Tool &tool : chat.tools) {
+    names.push_back(tool.name);
+  }
+  auto format = std::make_shared<const OutputFormat>(params, std::move(names));
+  if (!format->has_structure()) {
+    return {};
+  }
+  return [format = std::move(format)] { return std::make_unique<ChatOutputParser>(format); };
 }
 
 } // namespace
 
-ChatTemplate::ChatTemplate(const llama_model *model)
-    : templates_(load(model), common_chat_templates_free) {}
+ChatTemplate::ChatTemplate(const llama_model *model, const std::string &source)
+    : templates_(load(model, source), common_chat_templates_free),
+      supports_thinking_(thinks(templates_.get())) {}
 
 ChatTemplate::~ChatTemplate() = default;
 
-bool ChatTemplate::is_from_model() const {
+bool ChatTemplate::is_explicit() const {
   return common_chat_templates_was_explicit(templates_.get());
+}
+
+bool ChatTemplate::supports_tools() const {
+  // Some templates write calls but leave it to the system message to describe the tools.
+  const auto caps = common_chat_templates_get_caps(templates_.get());
+  return caps.at("supports_tools") || caps.at("supports_tool_calls");
 }
 
 RenderedChat ChatTemplate::render(const ChatPrompt &chat) const {
   if (chat.messages.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "messages is empty", "messages");
   }
-  common_chat_templates_inputs inputs;
-  inputs.use_jinja = true;
-  inputs.add_generation_prompt = chat.add_generation_prompt;
-  for (const ChatMessage &message : chat.messages) {
-    common_chat_msg upstream;
-    upstream.role = message.role;
-    upstream.content = message.content;
-    inputs.messages.push_back(std::move(upstream));
+  if (!chat.tools.empty() && !supports_tools()) {
+    throw Error(ErrorCode::kInvalidArgument, "the chat template of this model takes no tools",
+                "tools");
   }
-  try {
-    common_chat_params rendered = common_chat_templates_apply(templates_.get(), inputs);
-    return {std::move(rendered.prompt), std::move(rendered.additional_stops)};
-  } catch (const std::exception &error) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "the chat template refused the messages: " + reason_of(error), "messages");
-  }
+  common_chat_params params = apply(templates_.get(), chat);
+  RenderedChat rendered;
+  rendered.make_parser = parser_of(params, chat);
+  rendered.grammar = call_grammar(params, chat);
+  rendered.text = std::move(params.prompt);
+  rendered.stop = std::move(params.additional_stops);
+  rendered.shown = std::move(params.preserved_tokens);
+  return rendered;
 }
 
 } // namespace llamabox

@@ -33,8 +33,11 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   auto models = std::make_unique<Models>();
   models->info = owner->model.info();
   models->vocab = std::make_unique<LlamaVocab>(vocab);
-  auto encoder = std::make_unique<LlamaPromptEncoder>(owner->model.get(), *models->vocab);
+  auto encoder =
+      std::make_unique<LlamaPromptEncoder>(owner->model.get(), *models->vocab, params.chat);
   models->info.has_chat_template = encoder->has_chat_template();
+  models->info.supports_tools = encoder->supports_tools();
+  models->info.supports_thinking = encoder->supports_thinking();
   models->encoder = std::move(encoder);
   for (const AdapterFile &file : params.adapters.loras) {
     models->info.loras.push_back({file.path, file.scale});

@@ -90,10 +90,17 @@ struct ContextParams {
   bool warmup = true;
 };
 
+// Which chat template is used instead of the model's own; at most one is set.
+struct ChatParams {
+  std::string template_name;   // a built-in one
+  std::string template_source; // Jinja
+};
+
 struct LlamaParams {
   ModelParams model;
   ContextParams context;
   AdapterParams adapters;
+  ChatParams chat;
 };
 
 } // namespace llamabox

@@ -2,12 +2,24 @@
 
 #include "base/error.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace llamabox {
 
-LlamaPromptEncoder::LlamaPromptEncoder(const llama_model *model, const Vocab &vocab)
-    : vocab_(vocab), template_(model) {}
+LlamaPromptEncoder::LlamaPromptEncoder(const llama_model *model, const Vocab &vocab,
+                                       const ChatParams &chat)
+    : vocab_(vocab), template_(model, chat.template_source) {
+  if (!chat.template_name.empty()) {
+    named_ = std::make_unique<const NamedTemplate>(model, chat.template_name);
+  }
+}
+
+bool LlamaPromptEncoder::supports_tools() const {
+  return named_ ? named_->supports_tools() : template_.supports_tools();
+}
 
 EncodedPrompt LlamaPromptEncoder::encode(const PromptInput &input) const {
   if (const auto *text = std::get_if<TextPrompt>(&input)) {
@@ -53,10 +65,34 @@ EncodedPrompt LlamaPromptEncoder::encode_tokens(const std::vector<Token> &tokens
 
 EncodedPrompt LlamaPromptEncoder::encode_chat(const ChatPrompt &chat) const {
   // Upstream takes a begin token off the rendered text when the tokenizer will add one.
-  RenderedChat rendered = template_.render(chat);
+  RenderedChat rendered = named_ ? named_->render(chat) : template_.render(chat);
   EncodedPrompt encoded = encode_text(std::move(rendered.text), "messages");
   encoded.stop = std::move(rendered.stop);
+  encoded.make_parser = std::move(rendered.make_parser);
+  encoded.grammar = std::move(rendered.grammar);
+  for (const std::string &text : rendered.shown) {
+    if (const Token token = single_token(text); token != kNoToken) {
+      encoded.shown_tokens.push_back(token);
+    }
+  }
+  // A special token has no text of its own, so a word that is one cannot be found in the text.
+  for (GrammarTrigger &trigger : encoded.grammar.triggers) {
+    if (trigger.kind != GrammarTrigger::Kind::kWord) {
+      continue;
+    }
+    trigger.token = single_token(trigger.value);
+    if (trigger.token != kNoToken) {
+      trigger.kind = GrammarTrigger::Kind::kToken;
+      encoded.shown_tokens.push_back(trigger.token);
+    }
+  }
+  std::sort(encoded.shown_tokens.begin(), encoded.shown_tokens.end());
   return encoded;
+}
+
+Token LlamaPromptEncoder::single_token(const std::string &text) const {
+  const std::vector<Token> tokens = vocab_.tokenize(text, {.parse_special = true});
+  return tokens.size() == 1 ? tokens.front() : kNoToken;
 }
 
 } // namespace llamabox

@@ -5,28 +5,38 @@
 #pragma once
 
 #include "llama/chat_template.h"
+#include "llama/named_template.h"
+#include "llama/params.h"
 #include "model/prompt_encoder.h"
 #include "model/vocab.h"
 
 #include "llama.h"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace llamabox {
 
 class LlamaPromptEncoder final : public PromptEncoder {
 public:
   // REQUIRES: model and vocab outlive the object.
-  LlamaPromptEncoder(const llama_model *model, const Vocab &vocab);
+  LlamaPromptEncoder(const llama_model *model, const Vocab &vocab, const ChatParams &chat = {});
 
   EncodedPrompt encode(const PromptInput &input) const override;
-  bool has_chat_template() const { return template_.is_from_model(); }
+  bool has_chat_template() const { return template_.is_explicit(); }
+  bool supports_tools() const;
+  bool supports_thinking() const { return template_.supports_thinking(); }
 
 private:
   EncodedPrompt encode_text(std::string text, const char *param) const;
   EncodedPrompt encode_tokens(const std::vector<Token> &tokens) const;
   EncodedPrompt encode_chat(const ChatPrompt &chat) const;
+  Token single_token(const std::string &text) const; // kNoToken when it takes several
 
   const Vocab &vocab_;
   ChatTemplate template_;
+  std::unique_ptr<const NamedTemplate> named_; // instead, where the server was given a name
 };
 
 } // namespace llamabox

@@ -1,4 +1,5 @@
-// Turns what a client sent into a Prompt: chat template, tokenizer, media.
+// Turns what a client sent into a Prompt: chat template, tokenizer, media; and says how the answer
+// is to be constrained and read.
 // Thread rule: encode() from any prompt worker, several at a time.
 // ERRORS: Error(kInvalidArgument) when the input cannot be rendered or tokenized.
 // Covered by prompt_encoder_test; FakePromptEncoder serves the engine tests.
@@ -8,20 +9,54 @@
 #include "model/output_parser.h"
 #include "model/prompt.h"
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
 
 namespace llamabox {
 
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments; // JSON text, as the model wrote it
+};
+
 struct ChatMessage {
   std::string role;
-  std::string content; // text parts joined by the shell
+  std::string content; // text parts joined by the shell; empty when there is none
+  std::string reasoning_content = {};
+  std::vector<ToolCall> tool_calls = {}; // of an assistant
+  std::string tool_call_id = {};         // of a tool's result: the call it answers
+  std::string name = {};                 // of a tool's result
 };
+
+// A function the model may call. The schema stays JSON text although the core sees no wire format
+// otherwise: it is the caller's data, shown to the model and made into a grammar as it is.
+struct Tool {
+  std::string name;
+  std::string description = {};
+  std::string parameters = "{}"; // JSON schema of the arguments
+};
+
+enum class ToolChoice : std::uint8_t {
+  kAuto,
+  kRequired
+}; // "none" has no tools, a named one only it
+
+// Whether the last message, an assistant's, is the beginning of the answer.
+enum class Continuation : std::uint8_t { kNone, kAuto, kContent, kReasoning };
 
 struct ChatPrompt {
   std::vector<ChatMessage> messages;
   bool add_generation_prompt = true;
+  std::vector<Tool> tools = {};
+  ToolChoice tool_choice = ToolChoice::kAuto;
+  bool parallel_tool_calls = true;
+  Continuation continuation = Continuation::kNone;
+  bool enable_thinking = true;                             // where the template can tell
+  std::map<std::string, std::string> template_kwargs = {}; // variables of the template: JSON texts
 };
 
 struct TextPrompt {
@@ -36,10 +71,11 @@ using PromptInput = std::variant<TextPrompt, TokenPrompt, ChatPrompt>;
 
 struct EncodedPrompt {
   Prompt prompt;
-  std::string text;              // rendered; empty for token prompts
-  std::vector<std::string> stop; // stop strings the template asks for
-  MakeOutputParser make_parser;  // empty: plain text
-  Grammar grammar;               // that tools ask for; empty: the request's own
+  std::string text;                // rendered; empty for token prompts
+  std::vector<std::string> stop;   // stop strings the template asks for
+  MakeOutputParser make_parser;    // empty: plain text
+  Grammar grammar;                 // that tools ask for; empty: the request's own
+  std::vector<Token> shown_tokens; // special ones whose text the parser needs; ascending
 };
 
 class PromptEncoder {

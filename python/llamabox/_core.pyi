@@ -13,8 +13,10 @@ __all__: list[str] = [
     "AdapterFile",
     "AdapterParams",
     "ChatMessage",
+    "ChatParams",
     "ChatPrompt",
     "ContextParams",
+    "Continuation",
     "Device",
     "Engine",
     "EngineParams",
@@ -52,7 +54,10 @@ __all__: list[str] = [
     "TokenIds",
     "TokenLogprobs",
     "TokenPrompt",
+    "Tool",
+    "ToolCall",
     "ToolCallDelta",
+    "ToolChoice",
     "Usage",
     "build_info",
     "init_backends",
@@ -63,27 +68,165 @@ __all__: list[str] = [
     "system_info",
 ]
 
+class ToolCall:
+    """
+    A call that the assistant made; arguments are JSON text.
+    """
+    def __init__(self, *, id: str = "", name: str, arguments: str) -> None: ...
+    @property
+    def arguments(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
 class ChatMessage:
     """
     One message of a conversation; content is plain text.
     """
-    def __init__(self, *, role: str, content: str) -> None: ...
+    def __init__(
+        self,
+        *,
+        role: str,
+        content: str,
+        reasoning_content: str = "",
+        tool_calls: collections.abc.Sequence[ToolCall] = [],
+        tool_call_id: str = "",
+        name: str = "",
+    ) -> None: ...
     @property
     def content(self) -> str: ...
     @property
+    def name(self) -> str: ...
+    @property
+    def reasoning_content(self) -> str: ...
+    @property
     def role(self) -> str: ...
+    @property
+    def tool_call_id(self) -> str: ...
+    @property
+    def tool_calls(self) -> list[ToolCall]: ...
+
+class Tool:
+    """
+    A function the model may call; parameters are a JSON schema as text.
+    """
+    def __init__(self, *, name: str, description: str = "", parameters: str = "{}") -> None: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def parameters(self) -> str: ...
+
+class ToolChoice:
+    """
+    Whether the model must call.
+
+    Members:
+
+      AUTO
+
+      REQUIRED
+    """
+
+    AUTO: typing.ClassVar[ToolChoice]
+    REQUIRED: typing.ClassVar[ToolChoice]
+    __members__: typing.ClassVar[dict[str, ToolChoice]]
+    @typing.overload
+    def __eq__(self, other: ToolChoice) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: ToolChoice) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Continuation:
+    """
+    Which part of the last message is continued.
+
+    Members:
+
+      NONE
+
+      AUTO
+
+      CONTENT
+
+      REASONING
+    """
+
+    AUTO: typing.ClassVar[Continuation]
+    CONTENT: typing.ClassVar[Continuation]
+    NONE: typing.ClassVar[Continuation]
+    REASONING: typing.ClassVar[Continuation]
+    __members__: typing.ClassVar[dict[str, Continuation]]
+    @typing.overload
+    def __eq__(self, other: Continuation) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Continuation) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
 
 class ChatPrompt:
     """
     A conversation, rendered by the model's template.
     """
     def __init__(
-        self, *, messages: collections.abc.Sequence[ChatMessage], add_generation_prompt: bool = True
+        self,
+        *,
+        messages: collections.abc.Sequence[ChatMessage],
+        add_generation_prompt: bool = True,
+        tools: collections.abc.Sequence[Tool] = [],
+        tool_choice: ToolChoice = ...,
+        parallel_tool_calls: bool = True,
+        continuation: Continuation = ...,
+        enable_thinking: bool = True,
+        template_kwargs: collections.abc.Mapping[str, str] = {},
     ) -> None: ...
     @property
     def add_generation_prompt(self) -> bool: ...
     @property
+    def continuation(self) -> Continuation: ...
+    @property
+    def enable_thinking(self) -> bool: ...
+    @property
     def messages(self) -> list[ChatMessage]: ...
+    @property
+    def parallel_tool_calls(self) -> bool: ...
+    @property
+    def template_kwargs(self) -> dict[str, str]: ...
+    @property
+    def tool_choice(self) -> ToolChoice: ...
+    @property
+    def tools(self) -> list[Tool]: ...
 
 class TextPrompt:
     """
@@ -468,6 +611,8 @@ class Usage:
     @property
     def n_prompt(self) -> int: ...
     @property
+    def n_reasoning(self) -> int: ...
+    @property
     def queue_ms(self) -> float: ...
     @property
     def ttft_ms(self) -> float: ...
@@ -630,6 +775,10 @@ class ModelInfo:
     def name(self) -> str: ...
     @property
     def size_bytes(self) -> int: ...
+    @property
+    def supports_thinking(self) -> bool: ...
+    @property
+    def supports_tools(self) -> bool: ...
     @property
     def vocab_type(self) -> str: ...
 
@@ -1066,15 +1215,32 @@ class ContextParams:
     @property
     def warmup(self) -> bool: ...
 
+class ChatParams:
+    """
+    The chat template instead of the model's own.
+    """
+    def __init__(self, *, template_name: str = "", template_source: str = "") -> None: ...
+    @property
+    def template_name(self) -> str: ...
+    @property
+    def template_source(self) -> str: ...
+
 class LlamaParams:
     """
     What a text model is loaded with.
     """
     def __init__(
-        self, *, model: ModelParams, context: ContextParams = ..., adapters: AdapterParams = ...
+        self,
+        *,
+        model: ModelParams,
+        context: ContextParams = ...,
+        adapters: AdapterParams = ...,
+        chat: ChatParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
+    @property
+    def chat(self) -> ChatParams: ...
     @property
     def context(self) -> ContextParams: ...
     @property

@@ -175,6 +175,22 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatConfig:
+    """How conversations become prompts."""
+
+    # A built-in template's name; None takes the model's own.
+    template: str | None = None
+    # A file with a Jinja template that replaces the model's; None takes the model's own.
+    template_file: str | None = None
+    # Whether the command line asked for Jinja. Without a built-in template it is used anyway.
+    jinja: bool = False
+    # Variables of the template that a request may set again.
+    template_kwargs: dict[str, Any] = field(default_factory=dict)
+    # Whether a model that can think does, unless a request says otherwise.
+    enable_reasoning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What goes to stderr."""
 
@@ -210,6 +226,7 @@ class ServerConfig:
     rope: RopeConfig = field(default_factory=RopeConfig)
     adapters: AdapterConfig = field(default_factory=AdapterConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    chat: ChatConfig = field(default_factory=ChatConfig)
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
 
@@ -245,6 +262,7 @@ _GROUPS: dict[str, type[Any]] = {
     "rope": RopeConfig,
     "adapters": AdapterConfig,
     "sampling": SamplingConfig,
+    "chat": ChatConfig,
     "log": LogConfig,
     "process": ProcessConfig,
 }

@@ -27,6 +27,10 @@ class CoreModule(Protocol):
 
     ChatMessage: type[_core.ChatMessage]
     ChatPrompt: type[_core.ChatPrompt]
+    Continuation: type[_core.Continuation]
+    Tool: type[_core.Tool]
+    ToolCall: type[_core.ToolCall]
+    ToolChoice: type[_core.ToolChoice]
     TextPrompt: type[_core.TextPrompt]
     TokenPrompt: type[_core.TokenPrompt]
     Grammar: type[_core.Grammar]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from llamabox import _core
 from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
+from llamabox.errors import LoadFailedError
 from llamabox.upstream_log import least_level
 
 
@@ -74,6 +76,10 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             warmup=model.warmup,
         ),
         adapters=_adapters(config.adapters),
+        chat=_core.ChatParams(
+            template_name=config.chat.template or "",
+            template_source=_template_source(config.chat.template_file),
+        ),
     )
 
 
@@ -128,6 +134,18 @@ def _adapters(adapters: AdapterConfig) -> _core.AdapterParams:
 
 def _files(files: Iterable[tuple[str, float]], weight: float) -> list[_core.AdapterFile]:
     return [_core.AdapterFile(path=path, scale=scale * weight) for path, scale in files]
+
+
+def _template_source(path: str | None) -> str:
+    if path is None:
+        return ""
+    try:
+        source = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise LoadFailedError(f"the chat template file cannot be read: {error}") from None
+    if not source.strip():
+        raise LoadFailedError(f"the chat template file {path} is empty")
+    return source
 
 
 def _flash_attn(wanted: bool | None) -> _core.FlashAttn:

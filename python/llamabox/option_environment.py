@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llamabox.option_table import BY_NAME
-from llamabox.options import Assign, Option, Refuse, Run, Store, Warn
+from llamabox.options import Assign, Option, Refuse, Run, Store, Warn, Words
 
 PREFIX = "LLAMA_BOX_"
 _TRUTHS = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
@@ -57,7 +57,7 @@ def find_variables(
     """
     variables: list[Variable] = []
     unknown: list[tuple[str, str]] = []
-    for name in sorted(environment):
+    for name in sorted(environment, key=_turn):
         if not name.startswith(PREFIX) or not environment[name]:
             continue
         if name not in _OPTIONS:
@@ -66,6 +66,12 @@ def find_variables(
         spelling, option = _OPTIONS[name]
         variables.append(_variable(name, spelling, option, environment[name]))
     return variables, unknown
+
+
+def _turn(name: str) -> tuple[bool, str]:
+    """What needs another option comes after it."""
+    effect = _OPTIONS[name][1].effect if name in _OPTIONS else None
+    return (isinstance(effect, Store) and effect.needs is not None, name)
 
 
 def _variable(name: str, spelling: str, option: Option, text: str) -> Variable:
@@ -78,6 +84,10 @@ def _variable(name: str, spelling: str, option: Option, text: str) -> Variable:
         if isinstance(effect, Assign) and isinstance(effect.constant, bool):
             return Variable(name, spelling, values={effect.target: not effect.constant})
         return Variable(name, spelling)
+    if isinstance(effect, Words):
+        # The first of several words is the one that may hold spaces.
+        first, *rest = text.rsplit(maxsplit=len(effect.values) - 1)
+        return Variable(name, spelling, (f"{spelling}={first}", *rest))
     return Variable(name, spelling, (spelling, *text.split()))
 
 

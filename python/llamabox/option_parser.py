@@ -93,6 +93,9 @@ class _Reader:
         effect = option.effect
         if isinstance(effect, Store):
             item = self._read_value(effect.value, flag, attached)
+            if effect.needs is not None and not self.values.get(effect.needs):
+                raise UsageError(f"{flag} needs --{effect.needs.partition('.')[2]} before it")
+            self._reset(effect.resets)
             held = self.values.get(effect.target, ()) if effect.repeats else ()
             self._set(effect.target, flag, (*held, *item) if effect.repeats else item)
             return
@@ -106,6 +109,7 @@ class _Reader:
         if attached is not None and not (isinstance(effect, Run) and effect.action is Action.HELP):
             raise UsageError(f"{flag}: {_shown(attached)} is not allowed; the flag takes no value")
         if isinstance(effect, Assign):
+            self._reset(effect.resets)
             self._set(effect.target, flag, effect.constant)
         elif isinstance(effect, Run):
             self.action, self.action_filter = effect.action, attached
@@ -136,6 +140,11 @@ class _Reader:
             raise UsageError(f"{flag}: a value is missing; expected {value.allowed}")
         self.at += 1
         return self.words[self.at - 1]
+
+    def _reset(self, targets: Sequence[str]) -> None:
+        for target in targets:
+            self.values.pop(target, None)
+            self.spelled.pop(target, None)
 
     def _set(self, target: str, flag: str, value: object) -> None:
         self.values[target] = value
@@ -181,12 +190,13 @@ def _read_environment(merged: _Reader, environment: Mapping[str, str]) -> None:
         for name, nearest in unknown
     ]
     for variable in variables:
-        reader = _Reader(variable.words)
+        reader = _Reader(variable.words, values=dict(merged.values))
         try:
             reader.read()
         except UsageError as error:
             raise UsageError(variable.name + str(error).removeprefix(variable.flag)) from None
-        for target, value in (*reader.values.items(), *variable.values.items()):
+        stored = {target: reader.values[target] for target in reader.spelled}
+        for target, value in {**stored, **variable.values}.items():
             other = merged.spelled.get(target)
             if other is not None and merged.values[target] != value:
                 raise UsageError(f"{variable.name} contradicts {other}; set only one of them")

@@ -17,12 +17,15 @@ from llamabox.option_values import (
     path,
     real,
     seconds,
+    template_variables,
 )
 from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store, Warn
 from llamabox.sampling_options import SAMPLER_OPTIONS
 
 _MAX_THREADS = 512
 """ggml's own ceiling for the threads of one pool."""
+
+_JINJA_FIELDS = ("chat.jinja", "chat.template_file", "chat.template_kwargs")
 
 _CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
@@ -147,6 +150,34 @@ _CONTEXT_OPTIONS = (
                 Refuse(needs_model=True)),
 )  # fmt: skip
 
+_CHAT_TEMPLATES = (
+    "bailing", "chatglm3", "chatglm4", "chatml", "command-r", "deepseek", "deepseek2", "deepseek3",
+    "exaone3", "falcon", "falcon3", "gemma", "gigachat", "glmedge", "granite", "llama2",
+    "llama2-sys", "llama2-sys-bos", "llama2-sys-strip", "llama3", "llama4", "llava",
+    "llava-mistral", "megrez", "minicpm", "mistral-v1", "mistral-v3", "mistral-v3-tekken",
+    "mistral-v7", "mistral-v7-tekken", "monarch", "openchat", "orion", "phi3", "phi4", "rwkv-world",
+    "smolvlm", "vicuna", "vicuna-orca", "yandex", "zephyr",
+)  # fmt: skip
+
+_CHAT_OPTIONS = (
+    _completion("--chat-template",
+                "Built-in chat template instead of the model's; ends --jinja: "
+                + ", ".join(_CHAT_TEMPLATES),
+                Store("chat.template", choice(_CHAT_TEMPLATES), resets=_JINJA_FIELDS),
+                "the model's own"),
+    _completion("--jinja", "Use the model's Jinja template; ends --chat-template and its file",
+                Assign("chat.jinja", True, resets=("chat.template", "chat.template_file"))),
+    _completion("--chat-template-file", "Jinja chat template of this file; needs --jinja before it",
+                Store("chat.template_file", path(), needs="chat.jinja"), "the model's own"),
+    _completion("--chat-template-kwargs",
+                "Variables of the Jinja chat template; needs --jinja before it",
+                Store("chat.template_kwargs", template_variables(), needs="chat.jinja")),
+    _completion("--enable-reasoning", "Let a model think that can",
+                Assign("chat.enable_reasoning", True)),
+    _completion("--no-enable-reasoning", "Keep a model from thinking, where its template can",
+                Assign("chat.enable_reasoning", False)),
+)  # fmt: skip
+
 _SAMPLING_OPTIONS = (
     _completion("--temp", "Temperature; 0 = always the likeliest token",
                 Store("sampling.temperature", real(minimum=0))),
@@ -173,6 +204,7 @@ OPTIONS: tuple[Option, ...] = (
     + ACCESS_OPTIONS
     + _CONTEXT_OPTIONS
     + COMPUTE_OPTIONS
+    + _CHAT_OPTIONS
     + _SAMPLING_OPTIONS
     + SAMPLER_OPTIONS
 )

@@ -6,6 +6,7 @@ A ``Value`` turns the text of the command line into the value of a configuration
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -112,6 +113,21 @@ def choice(names: Sequence[str]) -> Value:
         return text
 
     return Value("TYPE", "one of " + ", ".join(names), parse)
+
+
+def template_variables() -> Value:
+    """A JSON object; the one variable that is not only the template's has its type checked."""
+
+    def parse(text: str) -> object:
+        try:
+            value = json.loads(text)
+        except RecursionError:
+            raise ValueError(text) from None
+        if not isinstance(value, dict) or not isinstance(value.get("enable_thinking", True), bool):
+            raise ValueError(text)
+        return value
+
+    return Value("JSON", 'a JSON object in which "enable_thinking" is a boolean', parse)
 
 
 def name(metavar: str, allowed: str) -> Value:

@@ -35,6 +35,10 @@ class Store:
 
     target: str
     value: Value
+    # Fields that go back to their defaults.
+    resets: tuple[str, ...] = ()
+    # A field that an earlier option must have set.
+    needs: str | None = None
     # Whether the values, which are tuples then, of several uses add up.
     repeats: bool = False
 
@@ -60,6 +64,8 @@ class Assign:
 
     target: str
     constant: object
+    # Fields that go back to their defaults.
+    resets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ public:
     return delta;
   }
   bool has_tool_calls() const override { return true; }
+  bool in_reasoning() const override { return false; }
 };
 
 } // namespace

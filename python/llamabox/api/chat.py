@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from llamabox.api.call import Call
+from llamabox.api.checks import refuse
 from llamabox.api.completion import Job, build_requests, run
+from llamabox.api.conversation import chat_prompt
 from llamabox.api.json_body import read_body
 from llamabox.api.logprobs import chat_logprobs, n_logprobs
 from llamabox.api.reply import Choice, Reply, new_reply
 from llamabox.api.sampling_fields import schema_field
-from llamabox.api.schema import CHAT, Values, read_fields
+from llamabox.api.schema import CHAT, read_fields
+from llamabox.api.tools import offer_of
 from llamabox.http.message import Response
 
 if TYPE_CHECKING:
-    from llamabox import _core
-    from llamabox._core import TokenLogprobs
+    from llamabox._core import TokenLogprobs, ToolCallDelta
 
 
 class ChatShape:
     """OpenAI's ``chat.completion`` and ``chat.completion.chunk``."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, legacy_calls: bool = False) -> None:
         self._reply = reply
+        # Whether a call is shown as ``function_call``, for a request with ``functions``.
+        self._legacy_calls = legacy_calls
 
     def opening(self, choice: int) -> bytes | None:
         return self._chunk(choice, {"role": "assistant", "content": ""}, None)
@@ -35,8 +39,22 @@ class ChatShape:
     ) -> bytes:
         return self._chunk(choice, {"content": text}, None, logprobs)
 
+    def reasoning(self, choice: int, text: str) -> bytes:
+        return self._chunk(choice, {"reasoning_content": text}, None)
+
+    def tool_call(self, choice: int, delta: ToolCallDelta) -> bytes:
+        function = {"arguments": delta.arguments}
+        if delta.name:
+            function = {"name": delta.name, **function}
+        if self._legacy_calls:
+            return self._chunk(choice, {"function_call": function}, None)
+        call: dict[str, Any] = {"index": delta.index, "function": function}
+        if delta.id:
+            call = {"index": delta.index, "id": delta.id, "type": "function", "function": function}
+        return self._chunk(choice, {"tool_calls": [call]}, None)
+
     def finish(self, choice: int, reason: str) -> bytes:
-        return self._chunk(choice, {}, reason)
+        return self._chunk(choice, {}, self._finish_reason(reason))
 
     def usage(self, usage: dict[str, Any]) -> bytes:
         return orjson.dumps({**self._head("chat.completion.chunk"), "choices": [], "usage": usage})
@@ -47,14 +65,33 @@ class ChatShape:
             "choices": [
                 {
                     "index": index,
-                    "message": {"role": "assistant", "content": choice.text, "refusal": None},
+                    "message": self._message(choice),
                     "logprobs": _logprobs(choice.logprobs),
-                    "finish_reason": choice.finish_reason,
+                    "finish_reason": self._finish_reason(choice.finish_reason),
                 }
                 for index, choice in enumerate(choices)
             ],
             "usage": usage,
         }
+
+    def _message(self, choice: Choice) -> dict[str, Any]:
+        """The message; fields that say nothing of this choice are left out."""
+        content = choice.text if choice.text or not choice.tool_calls else None
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+        if choice.reasoning:
+            message["reasoning_content"] = choice.reasoning
+        functions = [{"name": c.name, "arguments": c.arguments} for c in choice.tool_calls]
+        if functions and self._legacy_calls:
+            message["function_call"] = functions[0]
+        elif functions:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": function}
+                for call, function in zip(choice.tool_calls, functions, strict=True)
+            ]
+        return message
+
+    def _finish_reason(self, reason: str) -> str:
+        return "function_call" if self._legacy_calls and reason == "tool_calls" else reason
 
     def _head(self, kind: str) -> dict[str, Any]:
         reply = self._reply
@@ -68,7 +105,7 @@ class ChatShape:
     def _chunk(
         self,
         choice: int,
-        delta: dict[str, str],
+        delta: dict[str, Any],
         reason: str | None,
         logprobs: Sequence[TokenLogprobs] | None = None,
     ) -> bytes:
@@ -86,16 +123,6 @@ class ChatShape:
         return orjson.dumps(chunk)
 
 
-def chat_prompt(call: Call, values: Values) -> _core.ChatPrompt:
-    """The conversation that the request's group "prompt" describes."""
-    core = call.engine.core
-    fields = dict(values["prompt"])
-    messages = [
-        core.ChatMessage(role=role, content=content) for role, content in fields.pop("messages")
-    ]
-    return core.ChatPrompt(messages=messages, **fields)
-
-
 def _logprobs(tokens: Sequence[TokenLogprobs] | None) -> dict[str, Any] | None:
     return None if tokens is None else chat_logprobs(tokens)
 
@@ -108,8 +135,16 @@ async def chat_completions(call: Call) -> Response | None:
 
 def _job(call: Call, body: dict[str, Any]) -> Job:
     values = read_fields(body, CHAT)
-    requests = build_requests(call, [chat_prompt(call, values)], values)
+    offer = offer_of(values["tools"])
+    if offer.tools:
+        # Calls have a grammar of their own.
+        for field, constraint in values["constraint"].items():
+            if constraint is not None:
+                refuse(field, "cannot be combined with tools")
+    prompt = chat_prompt(call.engine.core, call.settings.config.chat, values["prompt"], offer)
+    requests = build_requests(call, [prompt], values)
     n_choices = values["generate"].get("n", 1)
     logprobs = n_logprobs(values["logprobs"]) >= 0
     reply = new_reply("chatcmpl-", call.settings.alias, n_choices, values["reply"], logprobs)
-    return Job(requests, n_choices, "messages", schema_field(values), ChatShape(reply), reply)
+    shape = ChatShape(reply, offer.legacy)
+    return Job(requests, n_choices, "messages", schema_field(values), shape, reply)

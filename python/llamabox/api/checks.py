@@ -122,6 +122,21 @@ def mapping(value: Any, path: str) -> dict[str, Any]:
     return value
 
 
+def depth_of(value: Any, limit: int) -> int:
+    """Levels of arrays and objects in a JSON value; counting stops above ``limit``."""
+    level = [value]
+    depth = 0
+    while depth <= limit:
+        level = [item for item in level if type(item) is dict or type(item) is list]
+        if not level:
+            break
+        depth += 1
+        level = [
+            child for item in level for child in (item.values() if type(item) is dict else item)
+        ]
+    return depth
+
+
 def token_ids(value: Any, path: str) -> list[int]:
     """Arrays of token ids; whether the vocabulary has them is for the model to say."""
     if type(value) is not list:

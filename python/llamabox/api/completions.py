@@ -12,7 +12,7 @@ from llamabox.api.completion import Job, build_requests, run
 from llamabox.api.json_body import read_body
 from llamabox.api.logprobs import completion_logprobs, n_logprobs, token_text
 from llamabox.api.prompts import Prompt
-from llamabox.api.reply import Choice, Reply, new_reply
+from llamabox.api.reply import Choice, Reply, TextShape, new_reply
 from llamabox.api.sampling_fields import schema_field
 from llamabox.api.schema import COMPLETION, read_fields
 from llamabox.engine import Engine
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llamabox._core import TokenLogprobs
 
 
-class CompletionShape:
+class CompletionShape(TextShape):
     """OpenAI's ``text_completion``, which streams under the same name."""
 
     def __init__(self, reply: Reply) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orjson import dumps
 
 from llamabox.api.errors import event_lines
-from llamabox.api.reply import Choice, Reply, Shape
+from llamabox.api.reply import CallText, Choice, Reply, Shape
 from llamabox.api.usage import usage_object
 from llamabox.errors import LlamaboxError
 from llamabox.http.exchange import Exchange
@@ -18,7 +19,7 @@ from llamabox.http.sse import DONE, event_parts, sse_data
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
-    from llamabox._core import Event, TokenLogprobs, Usage
+    from llamabox._core import Event, TokenLogprobs, ToolCallDelta, Usage
 
 
 class Gathering(ABC):
@@ -80,6 +81,13 @@ class Gathering(ABC):
             self.finished.set_result(None)
 
 
+@dataclass(slots=True)
+class _CallParts:
+    id: str
+    name: str
+    arguments: list[str]
+
+
 class Collector(Gathering):
     """Keeps everything for one answer at the end."""
 
@@ -92,6 +100,8 @@ class Collector(Gathering):
         self._logprobs: list[list[TokenLogprobs]] | None = (
             [[] for _ in range(n_choices)] if reply.logprobs else None
         )
+        self._reasoning: list[list[str]] = [[] for _ in range(n_choices)]
+        self._calls: list[list[_CallParts]] = [[] for _ in range(n_choices)]
         self._reasons = [""] * n_choices
 
     async def drain(self) -> None:
@@ -108,6 +118,9 @@ class Collector(Gathering):
             self._texts[choice].append(event.text)
             if self._logprobs is not None:
                 self._logprobs[choice] += event.logprobs
+            self._reasoning[choice].append(event.reasoning)
+            for delta in event.tool_calls:
+                self._add_call(self._calls[choice], delta)
             if kind == "finish":
                 self.reasons.append(event.finish)
                 self._reasons[choice] = event.finish
@@ -115,8 +128,22 @@ class Collector(Gathering):
     def choices(self) -> list[Choice]:
         """The choices, once ``finished`` has resolved without an error."""
         logprobs: Sequence[list[TokenLogprobs] | None] = self._logprobs or [None] * len(self._texts)
-        parts = zip(self._texts, self._reasons, logprobs, strict=True)
-        return [Choice("".join(texts), reason, tokens) for texts, reason, tokens in parts]
+        return [
+            Choice(
+                "".join(texts),
+                self._reasons[at],
+                "".join(self._reasoning[at]),
+                [CallText(one.id, one.name, "".join(one.arguments)) for one in self._calls[at]],
+                logprobs[at],
+            )
+            for at, texts in enumerate(self._texts)
+        ]
+
+    @staticmethod
+    def _add_call(calls: list[_CallParts], delta: ToolCallDelta) -> None:
+        if delta.index == len(calls):
+            calls.append(_CallParts(delta.id, delta.name, []))
+        calls[delta.index].arguments.append(delta.arguments)
 
 
 class SseWriter(Gathering):
@@ -135,6 +162,7 @@ class SseWriter(Gathering):
         self._reply = reply
         self._unread_bytes = unread_bytes
         self._parts: dict[int, tuple[bytes, bytes]] = {}
+        self._reasoning_parts: dict[int, tuple[bytes, bytes]] = {}
 
     @property
     def full(self) -> bool:
@@ -155,11 +183,15 @@ class SseWriter(Gathering):
                 continue
             choice = stream.first_choice + event.choice
             parts = self._parts.get(choice) or self._open(choice, out)
+            reasoning = event.reasoning
+            if reasoning:
+                self._reason(choice, reasoning, out)
             text = event.text
             if self._reply.logprobs and event.logprobs:
                 out.append(sse_data(self._shape.delta(choice, text, event.logprobs)))
             elif text:
                 out += (parts[0], dumps(text), parts[1])
+            out += [sse_data(self._shape.tool_call(choice, call)) for call in event.tool_calls]
             if kind == "finish":
                 self.reasons.append(event.finish)
                 out.append(sse_data(self._shape.finish(choice, event.finish)))
@@ -177,6 +209,13 @@ class SseWriter(Gathering):
         parts = event_parts(lambda text: self._shape.delta(choice, text))
         self._parts[choice] = parts
         return parts
+
+    def _reason(self, choice: int, text: str, out: list[bytes]) -> None:
+        parts = self._reasoning_parts.get(choice)
+        if parts is None:
+            parts = event_parts(lambda text: self._shape.reasoning(choice, text))
+            self._reasoning_parts[choice] = parts
+        out += (parts[0], dumps(text), parts[1])
 
     def _write(self, out: list[bytes], is_last: bool) -> None:
         if is_last:

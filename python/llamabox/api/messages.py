@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from llamabox.api.checks import array, described, mapping, name, refuse, text
+import orjson
+
+from llamabox.api.checks import (
+    array,
+    depth_of,
+    described,
+    kind_of,
+    mapping,
+    name,
+    refuse,
+    text,
+)
 
 MAX_MESSAGES = 4096
 MAX_PARTS = 4096
 MAX_ROLE_BYTES = 64
+MAX_CALLS = 256
+MAX_NAME_BYTES = 256
+MAX_ARGUMENTS_DEPTH = 64
+"""Nesting of a call's arguments: templates walk through them by recursion."""
 
-Message = tuple[str, str]
-"""The role and the text of one message."""
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call that the assistant made earlier."""
+
+    id: str
+    name: str
+    # A JSON object as text.
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message; what is absent is empty."""
+
+    role: str
+    content: str
+    reasoning_content: str = ""
+    tool_calls: tuple[Call, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
 
 
 def check_messages(value: Any, path: str) -> list[Message]:
@@ -25,13 +60,30 @@ def _message(value: Any, path: str) -> Message:
     role = message.get("role")
     if role is None:
         refuse(f"{path}.role", "is required")
-    return name(MAX_ROLE_BYTES)(role, f"{path}.role"), _content(message, f"{path}.content")
+    name(MAX_ROLE_BYTES)(role, f"{path}.role")
+    calls = _calls(message, role, path)
+    return Message(
+        # The older name of a tool's result.
+        role="tool" if role == "function" else role,
+        content=_content(message, f"{path}.content", required=not calls),
+        reasoning_content=_optional_text(message, "reasoning_content", path),
+        tool_calls=calls,
+        tool_call_id=_optional_text(message, "tool_call_id", path),
+        name=_optional_text(message, "name", path),
+    )
 
 
-def _content(message: dict[str, Any], path: str) -> str:
+def _optional_text(message: dict[str, Any], field: str, path: str) -> str:
+    value = message.get(field)
+    return "" if value is None else text(value, f"{path}.{field}")
+
+
+def _content(message: dict[str, Any], path: str, required: bool) -> str:
     content = message.get("content")
     if content is None:
-        refuse(path, "is required")
+        if required:
+            refuse(path, "is required")
+        return ""
     if type(content) is str:
         return content
     if type(content) is not list:
@@ -48,6 +100,49 @@ def _part(value: Any, path: str) -> str:
     return text(part.get("text"), f"{path}.text")
 
 
+def _calls(message: dict[str, Any], role: str, path: str) -> tuple[Call, ...]:
+    """The calls of an assistant, in today's form or as one ``function_call``."""
+    value, legacy = message.get("tool_calls"), message.get("function_call")
+    for field, given in (("tool_calls", value), ("function_call", legacy)):
+        if given is not None and role != "assistant":
+            refuse(f"{path}.{field}", "belongs to messages of the role 'assistant' only")
+    if value is None:
+        return () if legacy is None else (_function(legacy, "", f"{path}.function_call"),)
+    if legacy is not None:
+        refuse(f"{path}.function_call", "cannot be given together with tool_calls")
+    items = array(value, f"{path}.tool_calls", 0, MAX_CALLS)
+    return tuple(_call(item, f"{path}.tool_calls[{at}]") for at, item in enumerate(items))
+
+
+def _call(value: Any, path: str) -> Call:
+    call = mapping(value, path)
+    if call.get("type", "function") != "function":
+        refuse(f"{path}.type", "must be 'function'")
+    call_id = _optional_text(call, "id", path)
+    return _function(call.get("function"), call_id, f"{path}.function")
+
+
+def _function(value: Any, call_id: str, path: str) -> Call:
+    function = mapping(value, path)
+    called = name(MAX_NAME_BYTES)(function.get("name"), f"{path}.name")
+    return Call(call_id, called, _arguments(function.get("arguments"), f"{path}.arguments"))
+
+
+def _arguments(value: Any, path: str) -> str:
+    """A JSON object as text; the empty text, which some clients send, is a call without any."""
+    if text(value, path) == "":
+        return "{}"
+    try:
+        arguments = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        refuse(path, f"is not valid JSON: {error.msg}")
+    if type(arguments) is not dict:
+        refuse(path, f"must hold a JSON object, not {kind_of(arguments)}")
+    if depth_of(arguments, MAX_ARGUMENTS_DEPTH) > MAX_ARGUMENTS_DEPTH:
+        refuse(path, f"is nested deeper than {MAX_ARGUMENTS_DEPTH} levels")
+    return str(value)
+
+
 _PART = {
     "type": "object",
     "required": ["type", "text"],
@@ -55,7 +150,7 @@ _PART = {
 }
 _CONTENT = {
     "anyOf": [
-        {"type": "string"},
+        {"type": ["string", "null"]},
         {"type": "array", "minItems": 1, "maxItems": MAX_PARTS, "items": _PART},
     ]
 }
@@ -67,10 +162,14 @@ described(
         "maxItems": MAX_MESSAGES,
         "items": {
             "type": "object",
-            "required": ["role", "content"],
+            "required": ["role"],
             "properties": {
                 "role": {"type": "string", "minLength": 1, "maxLength": MAX_ROLE_BYTES},
                 "content": _CONTENT,
+                "reasoning_content": {"type": ["string", "null"]},
+                "tool_calls": {"type": ["array", "null"], "maxItems": MAX_CALLS},
+                "tool_call_id": {"type": ["string", "null"]},
+                "name": {"type": ["string", "null"]},
             },
         },
     },

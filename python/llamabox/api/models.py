@@ -45,6 +45,6 @@ def _meta(call: Call) -> dict[str, Any]:
         "support_vision": False,
         "support_audio": False,
         "support_speculative": False,
-        "support_tool_calls": False,
-        "support_reasoning": False,
+        "support_tool_calls": info.supports_tools,
+        "support_reasoning": info.supports_thinking,
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from llamabox._core import TokenLogprobs
+    from llamabox._core import TokenLogprobs, ToolCallDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,32 @@ def new_reply(
 
 
 @dataclass(slots=True)
+class CallText:
+    """One tool call of a finished choice."""
+
+    id: str
+    name: str
+    # JSON text, as the model wrote it.
+    arguments: str
+
+
+@dataclass(slots=True)
 class Choice:
     """One finished choice of an answer that is not streamed."""
 
     text: str
     finish_reason: str
+    reasoning: str = ""
+    tool_calls: list[CallText] = field(default_factory=list)
     # Of each token; None when they were not asked for.
     logprobs: list[TokenLogprobs] | None = None
 
     @property
     def size(self) -> int:
         """About how many characters it has as JSON."""
-        if self.logprobs is None:
-            return len(self.text)
-        return len(self.text) + 128 * sum(1 + len(token.best) for token in self.logprobs)
+        n_text = len(self.text) + len(self.reasoning)
+        n_text += sum(len(call.arguments) for call in self.tool_calls)
+        return n_text + 128 * sum(1 + len(token.best) for token in self.logprobs or ())
 
 
 class Shape(Protocol):
@@ -68,6 +80,12 @@ class Shape(Protocol):
     ) -> bytes:
         """The chunk that carries ``text``, and ``logprobs`` where they were asked for."""
 
+    def reasoning(self, choice: int, text: str) -> bytes:
+        """The chunk that carries ``text`` of a thinking block."""
+
+    def tool_call(self, choice: int, delta: ToolCallDelta) -> bytes:
+        """The chunk that carries more of a tool call."""
+
     def finish(self, choice: int, reason: str) -> bytes:
         """The last chunk of a choice."""
 
@@ -76,3 +94,14 @@ class Shape(Protocol):
 
     def whole(self, choices: list[Choice], usage: dict[str, Any]) -> dict[str, Any]:
         """The answer that is not streamed."""
+
+
+class TextShape:
+    """The part of a shape that answers without a conversation never need: in the continuation of
+    a raw text the core looks neither for reasoning nor for calls."""
+
+    def reasoning(self, choice: int, text: str) -> NoReturn:
+        raise NotImplementedError
+
+    def tool_call(self, choice: int, delta: ToolCallDelta) -> NoReturn:
+        raise NotImplementedError

@@ -24,6 +24,7 @@ from llamabox.api.checks import (
     refuse,
     token_ids,
 )
+from llamabox.api.conversation import check_continuation, check_effort, check_kwargs
 from llamabox.api.messages import check_messages
 from llamabox.api.prompts import check_prompt
 from llamabox.api.sampling_fields import (
@@ -33,6 +34,12 @@ from llamabox.api.sampling_fields import (
     check_logit_bias,
     check_response_format,
     check_samplers,
+)
+from llamabox.api.tools import (
+    check_function_call,
+    check_functions,
+    check_tool_choice,
+    check_tools,
 )
 
 UINT32_MAX = 2**32 - 1
@@ -187,8 +194,23 @@ GENERATION = (
     Field("stream_options", check_include_usage, "reply.include_usage"),
 )
 
-CHAT = (
+# What a chat template reads.
+_CONVERSATION = (
     Field("messages", check_messages, "prompt.messages", required=True),
+    Field("tools", check_tools, "tools.tools"),
+    Field("tool_choice", check_tool_choice, "tools.tool_choice"),
+    Field("parallel_tool_calls", boolean, "tools.parallel_tool_calls"),
+    Field("functions", check_functions, "tools.functions"),
+    Field("function_call", check_function_call, "tools.function_call"),
+    Field("add_generation_prompt", boolean, "prompt.add_generation_prompt"),
+    Field("continue_final_message", check_continuation, "prompt.continuation"),
+    Field("chat_template_kwargs", check_kwargs, "prompt.template_kwargs"),
+    Field("enable_thinking", boolean, "prompt.enable_thinking"),
+    Field("reasoning_effort", check_effort, "prompt.reasoning_effort"),
+)
+
+CHAT = (
+    *_CONVERSATION,
     *GENERATION,
     Field("logprobs", boolean, "logprobs.wanted"),
     Field("top_logprobs", integer(0, 20), "logprobs.top"),
@@ -204,8 +226,7 @@ COMPLETION = (
 
 TEMPLATE = (
     _MODEL,
-    Field("messages", check_messages, "prompt.messages", required=True),
-    Field("add_generation_prompt", boolean, "prompt.add_generation_prompt"),
+    *_CONVERSATION,
 )
 
 TOKENIZE = (

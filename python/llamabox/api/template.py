@@ -5,10 +5,11 @@ from __future__ import annotations
 import orjson
 
 from llamabox.api.call import Call
-from llamabox.api.chat import chat_prompt
+from llamabox.api.conversation import chat_prompt
 from llamabox.api.json_body import read_body
 from llamabox.api.schema import TEMPLATE, read_fields
 from llamabox.api.single import run_single
+from llamabox.api.tools import offer_of
 from llamabox.errors import LlamaboxError
 from llamabox.http.message import Response
 
@@ -17,7 +18,9 @@ async def apply_template(call: Call) -> Response:
     """Render without running. Raises what the core says about the messages."""
     values = await read_body(call.request.body, lambda body: read_fields(body, TEMPLATE))
     core = call.engine.core
-    request = core.Request(body=core.RenderRequest(prompt=chat_prompt(call, values)))
+    offer = offer_of(values["tools"])
+    prompt = chat_prompt(core, call.settings.config.chat, values["prompt"], offer)
+    request = core.Request(body=core.RenderRequest(prompt=prompt))
     try:
         event = await run_single(call, request)
     except LlamaboxError as error:

@@ -32,7 +32,7 @@ def usage_object(usages: Sequence[Usage], n_choices: int) -> dict[str, Any]:
         "total_tokens": n_prompt + n_generated,
         "prompt_tokens_details": {"cached_tokens": n_cached},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": sum(u.n_reasoning for u in usages),
             "accepted_prediction_tokens": n_accepted,
             "rejected_prediction_tokens": n_draft - n_accepted,
         },

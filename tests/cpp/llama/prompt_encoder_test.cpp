@@ -35,7 +35,8 @@ TEST_CASE("messages are rendered by the model's own template") {
   CHECK(encoded.prompt.tokens == models->vocab->tokenize(expected, {}));
   CHECK(encoded.prompt.media.empty());
   CHECK(encoded.stop.empty());
-  CHECK_FALSE(encoded.make_parser);
+  CHECK(encoded.make_parser); // for its thinking blocks
+  CHECK(encoded.grammar.empty());
 
   const EncodedPrompt without = models->encoder->encode(ChatPrompt{chat.messages, false});
   CHECK(without.text + "<|im_start|>assistant\n" == expected);

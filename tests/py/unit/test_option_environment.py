@@ -88,17 +88,29 @@ def test_variables_that_contradict_each_other_are_refused() -> None:
 
 
 def test_unknown_variables_warn_and_others_are_no_business_of_ours() -> None:
-    command_line = parse([], {"LLAMA_BOX_PROT": "1", "PORT": "x", "LLAMABOX_PORT": "x"})
+    command_line = parse([], {"LLAMA_BOX_PORTT": "1", "PORT": "x", "LLAMABOX_PORT": "x"})
     (notice,) = command_line.warnings
-    assert (notice.flag, notice.nearest) == ("LLAMA_BOX_PROT", "LLAMA_BOX_PORT")
+    assert (notice.flag, notice.nearest) == ("LLAMA_BOX_PORTT", "LLAMA_BOX_PORT")
     assert command_line.config == ServerConfig()
+
+
+def test_the_first_of_several_words_may_hold_spaces() -> None:
+    config = parse([], {"LLAMA_BOX_LORA_SCALED": "a b.gguf -0.5"}).config
+    assert config.adapters.loras == (("a b.gguf", -0.5),)
+    config = parse([], {"LLAMA_BOX_LORA": "a b.gguf"}).config
+    assert config.adapters.loras == (("a b.gguf", 1.0),)
+
+
+def test_what_an_option_needs_may_stand_in_another_variable() -> None:
+    both = {"LLAMA_BOX_CHAT_TEMPLATE_FILE": "t.jinja", "LLAMA_BOX_JINJA": "1"}
+    assert parse([], both).config.chat.template_file == "t.jinja"
+    with pytest.raises(UsageError, match="needs --jinja"):
+        parse([], {"LLAMA_BOX_CHAT_TEMPLATE_FILE": "t.jinja"})
 
 
 def test_refused_options_are_refused_here_too() -> None:
     ((flag, _),) = parse([], {"LLAMA_BOX_IMAGES": "1"}).refused
     assert flag == "LLAMA_BOX_IMAGES"
-    ((flag, _),) = parse([], {"LLAMA_BOX_LORA": "a b.gguf"}).refused
-    assert flag == "LLAMA_BOX_LORA"
     assert parse([], {"LLAMA_BOX_IMAGES": "0"}).refused == ()
 
 

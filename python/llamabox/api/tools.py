@@ -1,0 +1,161 @@
+"""The fields of a chat request that offer tools, in today's form and in the older one.
+
+``functions`` and ``function_call`` mean the same as ``tools`` and ``tool_choice``, except that the
+answer holds at most one call and shows it as ``function_call``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from llamabox.api.checks import array, boolean, depth_of, kind_of, mapping, refuse, text
+
+MAX_TOOLS = 256
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_SCHEMA_DEPTH = 32
+"""Nesting of a schema: it becomes rules of a grammar by recursion."""
+
+# What no template needs to escape and every format can hold.
+_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\Z")
+
+_MODES = ("auto", "none", "required")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call."""
+
+    name: str
+    description: str
+    # The JSON schema of its arguments, as text.
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whether the model may, must or must not call."""
+
+    mode: str  # "auto", "none", "required"
+    # The one tool that must be called.
+    tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a request's fields come to."""
+
+    tools: tuple[Tool, ...]
+    required: bool
+    parallel: bool
+    # Whether the answer shows its call as ``function_call``.
+    legacy: bool
+
+
+def check_tools(value: Any, path: str) -> tuple[Tool, ...]:
+    """Up to 256 tools of the type "function", each with a name of its own."""
+    items = array(value, path, 0, MAX_TOOLS)
+    return _distinct([_tool(item, f"{path}[{at}]") for at, item in enumerate(items)], path)
+
+
+def check_functions(value: Any, path: str) -> tuple[Tool, ...]:
+    """The older form: functions without a wrapper."""
+    items = array(value, path, 0, MAX_TOOLS)
+    return _distinct([_function(item, f"{path}[{at}]") for at, item in enumerate(items)], path)
+
+
+def check_tool_choice(value: Any, path: str) -> Choice:
+    """A mode, or the object that names a function."""
+    if type(value) is dict:
+        if value.get("type") != "function":
+            refuse(f"{path}.type", "must be 'function'")
+        function = mapping(value.get("function"), f"{path}.function")
+        return Choice("required", text(function.get("name"), f"{path}.function.name"))
+    return _mode(value, path, _MODES)
+
+
+def check_function_call(value: Any, path: str) -> Choice:
+    """The older form of the same."""
+    if type(value) is dict:
+        return Choice("required", text(value.get("name"), f"{path}.name"))
+    return _mode(value, path, _MODES[:2])
+
+
+def offer_of(fields: dict[str, Any]) -> Offer:
+    """What the request offers; raises InvalidArgumentError for fields that contradict each other.
+
+    A named tool is the only one the model hears of; with "none" it hears of no tool.
+    """
+    legacy = "functions" in fields
+    if legacy and "tools" in fields:
+        refuse("functions", "cannot be given together with tools")
+    field = "function_call" if legacy else "tool_choice"
+    tools: tuple[Tool, ...] = fields.get("functions" if legacy else "tools", ())
+    choice: Choice = fields.get(field, Choice("auto"))
+    if choice.mode == "required" and not tools:
+        refuse(field, "asks for a call, but there are no tools")
+    if choice.tool is not None:
+        tools = tuple(tool for tool in tools if tool.name == choice.tool)
+        if not tools:
+            refuse(field, "names a tool that is not offered")
+    if choice.mode == "none":
+        tools = ()
+    parallel = fields.get("parallel_tool_calls", True) and not legacy
+    return Offer(tools, choice.mode == "required", parallel, legacy)
+
+
+def _mode(value: Any, path: str, modes: tuple[str, ...]) -> Choice:
+    if value not in modes:
+        refuse(path, f"must be {', '.join(map(repr, modes))} or an object that names a function")
+    return Choice(value)
+
+
+def _tool(value: Any, path: str) -> Tool:
+    tool = mapping(value, path)
+    if tool.get("type") != "function":
+        refuse(f"{path}.type", "must be 'function'")
+    return _function(tool.get("function"), f"{path}.function")
+
+
+def _function(value: Any, path: str) -> Tool:
+    function = mapping(value, path)
+    name = text(function.get("name"), f"{path}.name")
+    if not _NAME.match(name):
+        refuse(
+            f"{path}.name",
+            "must have 1 to 128 of the characters A-Z, a-z, 0-9, '_', '.', ':', '/' and '-'",
+        )
+    description = function.get("description")
+    if function.get("strict") is not None:
+        # Arguments always follow the schema, so that both values have the same effect.
+        boolean(function["strict"], f"{path}.strict")
+    return Tool(
+        name,
+        "" if description is None else text(description, f"{path}.description"),
+        _schema(function.get("parameters"), f"{path}.parameters"),
+    )
+
+
+def _schema(value: Any, path: str) -> str:
+    if value is None:
+        return "{}"
+    if type(value) is not dict:
+        refuse(path, f"must be an object, not {kind_of(value)}")
+    if depth_of(value, MAX_SCHEMA_DEPTH) > MAX_SCHEMA_DEPTH:
+        refuse(path, f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
+    schema = orjson.dumps(value)
+    if len(schema) > MAX_SCHEMA_BYTES:
+        refuse(path, f"has {len(schema)} bytes; it may have {MAX_SCHEMA_BYTES}")
+    return schema.decode()
+
+
+def _distinct(tools: list[Tool], path: str) -> tuple[Tool, ...]:
+    seen: set[str] = set()
+    for at, tool in enumerate(tools):
+        if tool.name in seen:
+            refuse(f"{path}[{at}]", f"has the name {tool.name!r}, which an earlier one has too")
+        seen.add(tool.name)
+    return tuple(tools)
