@@ -94,8 +94,7 @@ void register_requests(py::module_ &m) {
   bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
                 Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
                 Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
-                Field{"loras", &G::loras},
-                Field{"n_logprobs", &G::n_logprobs});
+                Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",

@@ -106,9 +106,9 @@ private:
   std::vector<Event> events_; // of this step
   Stats stats_;
   std::uint64_t n_arrived_ = 0;
-  std::int32_t n_last_rows_ = 0;    // of the last step
-  std::int32_t n_last_classes_ = 0; // among its rows
-  bool ended_something_ = false;    // in the last step
+  std::int32_t n_last_rows_ = 0;                           // of the last step
+  std::int32_t n_last_classes_ = 0;                        // among its rows
+  bool ended_something_ = false;                           // in the last step
   std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };
 

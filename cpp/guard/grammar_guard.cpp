@@ -70,11 +70,13 @@ private:
         continue;
       }
       const Facts &inner = visit(part.rule, depth + 1);
-      if (inner.may_be_empty && part.most == kUnlimited) {
+      const bool endless = part.most == kUnlimited;
+      if (inner.may_be_empty && endless && !limits_.repeats_empty) {
         refuse_grammar(rule.line,
                        "the rule \"" + rule.name + "\" repeats without end what may be empty");
       }
-      const std::uint64_t times = inner.may_be_empty ? std::max<std::uint64_t>(part.most, 1) : 1;
+      const bool again = inner.may_be_empty && !endless;
+      const std::uint64_t times = again ? std::max<std::uint64_t>(part.most, 1) : 1;
       facts.n_ways += times * inner.n_ways;
       facts.n_visits += times * (inner.n_visits + 1);
       if (!inner.may_be_empty && part.least > 0) {

@@ -19,10 +19,12 @@ struct GrammarLimits {
   std::uint64_t n_elements = 1 << 18;  // of all rules, repetitions written out
   std::uint64_t n_alternatives = 2048; // ways one rule may begin, through all rules it begins with
   std::int32_t n_left = 512;           // rules that begin with each other, one in the next
+  bool repeats_empty = false;          // may a part that may be empty be repeated without end?
 };
 
-// What a schema becomes is longer than what people write.
-inline constexpr GrammarLimits kGeneratedGrammar{.n_bytes = 1024 * 1024};
+// What a schema becomes is longer than what people write, and upstream's own grammars of tool calls
+// repeat what may be empty; its matcher takes each position once, so that this ends.
+inline constexpr GrammarLimits kGeneratedGrammar{.n_bytes = 1024 * 1024, .repeats_empty = true};
 
 void check_grammar(std::string_view text, const GrammarLimits &limits = {});
 

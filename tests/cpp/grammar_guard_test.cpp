@@ -109,3 +109,9 @@ TEST_CASE("exponential beginnings are refused quickly") {
   CHECK(says(empty + last, "begin"));
   CHECK(says(chain + "r600 ::= \"z\"\n", "begin with each other"));
 }
+
+TEST_CASE("generated grammars may repeat what may be empty") {
+  const std::string text = "root ::= (call? space)+\ncall ::= \"c\"\nspace ::= | \" \"\n";
+  CHECK_THROWS_AS(check_grammar(text), Error);
+  CHECK_NOTHROW(check_grammar(text, kGeneratedGrammar));
+}
