@@ -22,7 +22,7 @@ LoadedAdapters::LoadedAdapters(const LoadedModel &model, const std::string &mode
     const LogCapture capture;
     loras_.emplace_back(llama_adapter_lora_init(model.get(), file.path.c_str()));
     if (!loras_.back()) {
-      const std::string reason = capture.first_error();
+      const std::string &reason = capture.first_error();
       refuse("lora", "cannot load '" + file.path +
                          "': " + (reason.empty() ? "llama.cpp gave no reason" : reason));
     }

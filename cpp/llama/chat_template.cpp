@@ -119,6 +119,7 @@ common_chat_params apply(const common_chat_templates *templates, const ChatPromp
 
 MakeOutputParser parser_of(const common_chat_params &params, const ChatPrompt &chat) {
   std::vector<std::string> names;
+  names.reserve(chat.tools.size());
   for (const Tool &tool : chat.tools) {
     names.push_back(tool.name);
   }

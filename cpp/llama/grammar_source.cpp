@@ -20,16 +20,20 @@ constexpr std::size_t kMaxSchemaBytes = 256 * 1024;
 }
 
 // Upstream lets every string pass where it cannot express a pattern, and says so on stderr only.
+void check_pattern(const common_json &pattern) {
+  const common_json one = {{"type", "string"}, {"pattern", pattern}};
+  if (json_schema_to_grammar(one).find("root ::= string\n") != std::string::npos) {
+    refuse_schema("has the pattern " + pattern.dump() +
+                  ", which cannot be enforced; it must begin with ^ and end with $, and use"
+                  " groups, sets and repetitions only");
+  }
+}
+
 void check_patterns(const common_json &node) {
   if (node.is_object()) {
     for (const auto &[key, value] : node.items()) {
       if (key == "pattern" && value.is_string()) {
-        const common_json one = {{"type", "string"}, {"pattern", value}};
-        if (json_schema_to_grammar(one).find("root ::= string\n") != std::string::npos) {
-          refuse_schema("has the pattern " + value.dump() +
-                        ", which cannot be enforced; it must begin with ^ and end with $, and use"
-                        " groups, sets and repetitions only");
-        }
+        check_pattern(value);
       } else {
         check_patterns(value);
       }

@@ -77,7 +77,7 @@ ggml_backend_buffer_type_t find_buffer_type(const std::string &name) {
 
 void check_pattern(const std::string &pattern) {
   try {
-    const std::regex compiled(pattern);
+    static_cast<void>(std::regex(pattern));
   } catch (const std::regex_error &) {
     refuse("override-tensor", quote_name(pattern) + " is no regular expression");
   }

@@ -23,6 +23,8 @@ struct ToolCall {
   std::string arguments; // JSON text, as the model wrote it
 };
 
+// The members that many leave out say so: the compiler warns of an aggregate's members without.
+// NOLINTBEGIN(readability-redundant-member-init)
 struct ChatMessage {
   std::string role;
   std::string content; // text parts joined by the shell; empty when there is none
@@ -58,6 +60,7 @@ struct ChatPrompt {
   bool enable_thinking = true;                             // where the template can tell
   std::map<std::string, std::string> template_kwargs = {}; // variables of the template: JSON texts
 };
+// NOLINTEND(readability-redundant-member-init)
 
 struct TextPrompt {
   std::string text;

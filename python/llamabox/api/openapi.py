@@ -59,7 +59,7 @@ def describe(routes: Sequence[ModelRoute], prefix: str, needs_key: bool) -> dict
 
 
 def _operation(route: ModelRoute) -> dict[str, Any]:
-    statuses = ["200", "401", "403", "421", "503"]
+    statuses = ["200", "401", "403", "404", "421", "503"]
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_')}",
         "summary": route.summary,
