@@ -56,12 +56,15 @@ def test_many_streams_at_once(start_server: StartServer) -> None:
 
 def test_a_full_queue_is_429_with_a_time(start_server: StartServer) -> None:
     server = start_server(n_slots=1, n_queue=1, step_us=5000)
-    running = [send(server, "/v1/completions", completion(max_tokens=2000)) for _ in range(2)]
-    while True:
-        reply = server.post("/v1/completions", completion(max_tokens=1))
-        if reply.status == 429:
-            break
-        assert reply.status == 200
+    assert server.engine is not None
+    running = []
+    # One after the other: the second would be refused while the first still waits for its slot.
+    for counter in ("n_slots_busy", "n_waiting"):
+        running.append(send(server, "/v1/completions", completion(max_tokens=2000)))
+        while getattr(server.engine.stats(), counter) != 1:
+            server.get("/health")
+    reply = server.post("/v1/completions", completion(max_tokens=1))
+    assert reply.status == 429
     assert reply.error["type"] == "rate_limit_error"
     assert 1 <= int(reply.headers["Retry-After"]) <= 60
     for connection in running:
