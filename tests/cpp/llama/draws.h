@@ -54,4 +54,14 @@ inline Token greedy(const Models &models, SamplingParams params, std::span<const
   return models.samplers->make(params, prompt)->sample(logits);
 }
 
+// The parameter that the factory refuses, after a change to the defaults; its message names it too.
+template <typename Change> std::string refused_parameter(const Models &models, Change change) {
+  SamplingParams params;
+  change(params);
+  const Error error = error_of([&] { models.samplers->make(params, {}); });
+  CHECK(error.code() == ErrorCode::kInvalidArgument);
+  CHECK(contains(error.what(), error.param()));
+  return error.param();
+}
+
 } // namespace llamabox

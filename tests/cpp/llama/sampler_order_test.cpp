@@ -280,14 +280,7 @@ TEST_CASE("ignore_eos bans every token that ends the text") {
 
 TEST_CASE("what the other samplers cannot honour is refused by name") {
   const auto models = load("demo");
-  const auto refused = [&](auto change) -> std::string {
-    SamplingParams params;
-    change(params);
-    const Error error = error_of([&] { models->samplers->make(params, {}); });
-    CHECK(error.code() == ErrorCode::kInvalidArgument);
-    CHECK(contains(error.what(), error.param()));
-    return error.param();
-  };
+  const auto refused = [&](auto change) { return refused_parameter(*models, change); };
   const float nan = std::numeric_limits<float>::quiet_NaN();
   using P = SamplingParams;
   CHECK(refused([](P &p) { p.samplers = {"top_k", "tail_free"}; }) == "samplers");

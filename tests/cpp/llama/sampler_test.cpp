@@ -155,14 +155,7 @@ TEST_CASE("penalties act before the draw, on what was drawn") {
 
 TEST_CASE("values that cannot be honoured are refused by name") {
   const auto models = load("demo");
-  const auto refused = [&](auto change) -> std::string {
-    SamplingParams params;
-    change(params);
-    const Error error = error_of([&] { models->samplers->make(params, {}); });
-    CHECK(error.code() == ErrorCode::kInvalidArgument);
-    CHECK(contains(error.what(), error.param()));
-    return error.param();
-  };
+  const auto refused = [&](auto change) { return refused_parameter(*models, change); };
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float inf = std::numeric_limits<float>::infinity();
   CHECK(refused([&](SamplingParams &p) { p.temperature = nan; }) == "temperature");
