@@ -20,12 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 STUB = ROOT / "python" / "llamabox" / "_core.pyi"
 MODULE = "llamabox._core"
 
-# What pybind11 cannot know: the class of these objects, and that one may be absent.
-_CORRECTIONS = (
-    ("def error(self) -> typing.Any | None", "def error(self) -> LlamaboxError | None"),
-    ("def result(self) -> Result:", "def result(self) -> Result | None:"),
-)
-_IMPORT = "from llamabox.errors import LlamaboxError\n"
+# What pybind11 cannot know: the class of these objects.
+_CORRECTIONS = (("def drain(self) -> list:", "def drain(self) -> list[Event]:"),)
+_IMPORT = "from llamabox.event import Event\n"
 
 
 def generate() -> str:

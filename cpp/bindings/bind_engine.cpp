@@ -1,6 +1,7 @@
 // The engine. submit, cancel, drain and stats keep the GIL, since each takes one leaf mutex for
 // less time than handing the GIL over would; what may wait for a thread or grows with a text
 // releases it.
+#include "bindings/event_object.h"
 #include "bindings/register.h"
 #include "engine/engine.h"
 
@@ -28,11 +29,11 @@ struct ReleaseGilAndDelete {
   }
 };
 
-py::typing::List<Event> drain(Engine &engine) {
+py::list drain(Engine &engine) {
   std::vector<Event> events = engine.drain();
-  py::typing::List<Event> list(events.size());
+  py::list list(events.size());
   for (std::size_t i = 0; i < events.size(); ++i) {
-    list[i] = py::cast(std::move(events[i]), py::return_value_policy::move);
+    list[i] = event_object(std::move(events[i]));
   }
   return list;
 }

@@ -1,7 +1,6 @@
-// What drain() and stats() return. Kinds and finish reasons are interned strings: an enum object
-// for each event would cost more than all the rest of it.
+// The parts of an event, and what stats() returns.
 #include "base/event.h"
-#include "bindings/errors.h"
+#include "bindings/event_object.h"
 #include "bindings/register.h"
 #include "engine/stats.h"
 
@@ -13,55 +12,7 @@ namespace py = pybind11;
 namespace llamabox {
 namespace {
 
-using KindName = py::typing::Literal<"'delta'", "'finish'", "'done'">;
-using FinishName =
-    py::typing::Literal<"''", "'stop'", "'length'", "'tool_calls'", "'cancelled'", "'error'">;
-using MaybeError = py::typing::Optional<py::object>;
-
-py::object interned(const char *name) {
-  return py::reinterpret_steal<py::object>(PyUnicode_InternFromString(name));
-}
-
-KindName kind_name(const Event &event) {
-  static const py::handle kDelta = interned("delta").release();
-  static const py::handle kFinish = interned("finish").release();
-  static const py::handle kDone = interned("done").release();
-  switch (event.kind) {
-  case EventKind::kDelta:
-    return py::reinterpret_borrow<KindName>(kDelta);
-  case EventKind::kFinish:
-    return py::reinterpret_borrow<KindName>(kFinish);
-  case EventKind::kDone:
-    break;
-  }
-  return py::reinterpret_borrow<KindName>(kDone);
-}
-
-const char *finish_text(FinishReason reason) {
-  switch (reason) {
-  case FinishReason::kStop:
-    return "stop";
-  case FinishReason::kLength:
-    return "length";
-  case FinishReason::kToolCalls:
-    return "tool_calls";
-  case FinishReason::kCancelled:
-    return "cancelled";
-  case FinishReason::kError:
-    return "error";
-  case FinishReason::kNone:
-    break;
-  }
-  return "";
-}
-
-// Replaces instead of raising: one wrong byte must not cost the other events of a drain.
-py::str text_of(const std::string &text) {
-  return py::reinterpret_steal<py::str>(
-      PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "replace"));
-}
-
-void register_event(py::module_ &m) {
+void register_event_parts(py::module_ &m) {
   py::class_<ToolCallDelta>(m, "ToolCallDelta", "More of one tool call.", py::module_local())
       .def_readonly("index", &ToolCallDelta::index)
       .def_property_readonly("id", [](const ToolCallDelta &d) { return text_of(d.id); })
@@ -91,32 +42,13 @@ void register_event(py::module_ &m) {
       .def_readonly("scores", &Result::scores)
       .def_readonly("tokens", &Result::tokens)
       .def_property_readonly("text", [](const Result &r) { return text_of(r.text); });
-  py::class_<Event>(m, "Event", "News of one request; see `kind`.", py::module_local())
-      .def_readonly("request", &Event::request)
-      .def_readonly("choice", &Event::choice)
-      .def_readonly("tool_calls", &Event::tool_calls)
-      .def_readonly("logprobs", &Event::logprobs)
-      .def_readonly("usage", &Event::usage)
-      .def_property_readonly("kind", kind_name)
-      .def_property_readonly("text", [](const Event &e) { return text_of(e.text); })
-      .def_property_readonly("reasoning", [](const Event &e) { return text_of(e.reasoning); })
-      .def_property_readonly("finish",
-                             [](const Event &e) {
-                               return py::reinterpret_borrow<FinishName>(
-                                   interned(finish_text(e.finish)));
-                             })
-      .def_property_readonly(
-          "error",
-          [](const Event &e) -> MaybeError { return make_exception(e.error, e.message, e.param); })
-      .def_property_readonly(
-          "result", [](const Event &e) { return e.result.get(); },
-          py::return_value_policy::reference_internal);
 }
 
 } // namespace
 
 void register_events(py::module_ &m) {
-  register_event(m);
+  register_event_parts(m);
+  register_event_object();
   py::class_<Histogram>(m, "Histogram", "Counts by upper bound, not cumulative.",
                         py::module_local())
       .def_property_readonly("bounds", &Histogram::bounds)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 
-from llamabox.errors import LlamaboxError
+from llamabox.event import Event
 
 __all__: list[str] = [
     "AdapterFile",
@@ -20,7 +20,6 @@ __all__: list[str] = [
     "Device",
     "Engine",
     "EngineParams",
-    "Event",
     "FlashAttn",
     "GenerateRequest",
     "GgufOverride",
@@ -629,35 +628,6 @@ class Result:
     def text(self) -> str: ...
     @property
     def tokens(self) -> list[int]: ...
-
-class Event:
-    """
-    News of one request; see `kind`.
-    """
-    @property
-    def choice(self) -> int: ...
-    @property
-    def error(self) -> LlamaboxError | None: ...
-    @property
-    def finish(
-        self,
-    ) -> typing.Literal["", "stop", "length", "tool_calls", "cancelled", "error"]: ...
-    @property
-    def kind(self) -> typing.Literal["delta", "finish", "done"]: ...
-    @property
-    def logprobs(self) -> list[TokenLogprobs]: ...
-    @property
-    def reasoning(self) -> str: ...
-    @property
-    def request(self) -> int: ...
-    @property
-    def result(self) -> Result | None: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def tool_calls(self) -> list[ToolCallDelta]: ...
-    @property
-    def usage(self) -> Usage: ...
 
 class Histogram:
     """

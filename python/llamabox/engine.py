@@ -17,6 +17,7 @@ from llamabox.stream import Sink, Stream
 
 if TYPE_CHECKING:
     from llamabox import _core
+    from llamabox.event import Event
 
 _MAX_RETRY_AFTER_S = 60
 _RATE_WINDOW = 64
@@ -106,7 +107,7 @@ class Engine:
         return max(1, min(_MAX_RETRY_AFTER_S, math.ceil(n_waiting / rate)))
 
     def _on_wake(self) -> None:
-        batches: dict[int, list[_core.Event]] = {}
+        batches: dict[int, list[Event]] = {}
         for event in self._engine.drain():
             batch = batches.get(event.request)
             if batch is None:
@@ -116,7 +117,7 @@ class Engine:
         for request_id, batch in batches.items():
             self._feed(request_id, batch)
 
-    def _feed(self, request_id: int, batch: list[_core.Event]) -> None:
+    def _feed(self, request_id: int, batch: list[Event]) -> None:
         stream = self._streams[request_id]
         if batch[-1].kind == "done":
             del self._streams[request_id]

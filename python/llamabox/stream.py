@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from llamabox._core import Event
+    from llamabox.event import Event
 
 
 class Sink(Protocol):

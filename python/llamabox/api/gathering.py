@@ -19,7 +19,8 @@ from llamabox.http.sse import DONE, event_parts, sse_data
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
-    from llamabox._core import Event, TokenLogprobs, ToolCallDelta, Usage
+    from llamabox._core import TokenLogprobs, ToolCallDelta, Usage
+    from llamabox.event import Event
 
 
 class Gathering(ABC):

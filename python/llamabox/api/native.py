@@ -34,7 +34,8 @@ from llamabox.http.sse import SSE_HEADERS, Pinger, event_parts, sse_data
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
-    from llamabox._core import Event, Usage
+    from llamabox._core import Usage
+    from llamabox.event import Event
     from llamabox.engine import Engine
 
 

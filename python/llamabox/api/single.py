@@ -9,6 +9,7 @@ from llamabox.api.call import Call
 
 if TYPE_CHECKING:
     from llamabox import _core
+    from llamabox.event import Event
     from llamabox.stream import Stream
 
 
@@ -18,12 +19,12 @@ class _OneEvent:
     full = False
 
     def __init__(self) -> None:
-        self.done: asyncio.Future[_core.Event] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
     async def drain(self) -> None:
         """Nothing is ever full here."""
 
-    def accept(self, stream: Stream, events: list[_core.Event]) -> None:
+    def accept(self, stream: Stream, events: list[Event]) -> None:
         if not self.done.done():
             self.done.set_result(events[-1])
 
@@ -32,7 +33,7 @@ class _OneEvent:
             self.done.set_exception(error)
 
 
-async def run_single(call: Call, request: _core.Request) -> _core.Event:
+async def run_single(call: Call, request: _core.Request) -> Event:
     """Run the request; a client that leaves cancels it. Raises LlamaboxError."""
     sink = _OneEvent()
     stream = call.engine.submit(request, sink)

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <vector>
 
 namespace llamabox {
@@ -43,15 +42,7 @@ public:
   }
 
   // Cells that are really in use, shared ones counted once.
-  std::int32_t n_used() const {
-    std::set<const Cell *> cells;
-    for (const auto &seq : seqs_) {
-      for (const auto &cell : seq) {
-        cells.insert(cell.get());
-      }
-    }
-    return static_cast<std::int32_t>(cells.size());
-  }
+  std::int32_t n_used() const { return *n_used_; }
 
   bool has_room(std::int32_t n_rows) const { return n_used() + n_rows <= traits_.n_cells; }
 
@@ -59,8 +50,14 @@ public:
   void append(const Row &row, std::uint64_t salt = 0) {
     // An embedding stands for itself by its first value, as a token does by its id.
     const auto key = row.embd ? static_cast<std::int64_t>(row.embd[0] * 1e6F) : row.token;
-    held(row.seq).push_back(
-        std::make_shared<Cell>(Cell{key + static_cast<std::int64_t>(salt << 20U), row.pos}));
+    // The last holder of a cell gives it back.
+    const auto give_back = [used = n_used_](const Cell *cell) {
+      delete cell;
+      --*used;
+    };
+    ++*n_used_;
+    held(row.seq).emplace_back(new Cell{key + static_cast<std::int64_t>(salt << 20U), row.pos},
+                               give_back);
   }
 
   // A number made of everything the first n rows of `seq` hold.
@@ -89,6 +86,7 @@ private:
 
   KvTraits traits_;
   std::vector<Held> seqs_;
+  std::shared_ptr<std::int32_t> n_used_ = std::make_shared<std::int32_t>(0);
 };
 
 } // namespace llamabox
