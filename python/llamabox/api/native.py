@@ -35,8 +35,8 @@ from llamabox.stream import Stream
 
 if TYPE_CHECKING:
     from llamabox._core import Usage
-    from llamabox.event import Event
     from llamabox.engine import Engine
+    from llamabox.event import Event
 
 
 @dataclass(frozen=True, slots=True)
