@@ -9,6 +9,7 @@ from llamabox.api.checks import INT32_MAX, array, boolean, integer, kind_of, map
 from llamabox.config import SamplingConfig
 from llamabox.json_schema import schema_text
 from llamabox.sampler_names import MAX_SAMPLERS, sampler_names, split_samplers
+from llamabox.strict_schema import unenforced
 
 if TYPE_CHECKING:
     from llamabox import _core
@@ -104,10 +105,17 @@ def check_response_format(value: Any, path: str) -> str | None:
     if kind != "json_schema":
         refuse(f"{path}.type", "must be text, json_object or json_schema")
     schema = mapping(fields.get("json_schema"), f"{path}.json_schema")
-    if schema.get("strict") is not None:
-        # Every schema is enforced, so that both values are honoured.
-        boolean(schema["strict"], f"{path}.json_schema.strict")
-    return check_json_schema(schema.get("schema"), f"{path}.json_schema.schema")
+    text = check_json_schema(schema.get("schema"), f"{path}.json_schema.schema")
+    check_strict(schema.get("strict"), schema["schema"], f"{path}.json_schema")
+    return text
+
+
+def check_strict(strict: Any, schema: dict[str, Any], path: str) -> None:
+    """Refuse a strict schema with a keyword that would not be enforced; the others always are."""
+    if strict is None or not boolean(strict, f"{path}.strict"):
+        return
+    if keyword := unenforced(schema):
+        refuse(f"{path}.strict", f"cannot be promised: {keyword} is not enforced")
 
 
 def sampling_defaults(config: SamplingConfig) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from llamabox.api.checks import array, boolean, depth_of, kind_of, mapping, refuse, text
+from llamabox.api.checks import array, depth_of, kind_of, mapping, refuse, text
+from llamabox.api.sampling_fields import check_strict
 
 MAX_TOOLS = 256
 MAX_SCHEMA_BYTES = 64 * 1024
@@ -129,13 +130,13 @@ def _function(value: Any, path: str) -> Tool:
             "must have 1 to 128 of the characters A-Z, a-z, 0-9, '_', '.', ':', '/' and '-'",
         )
     description = function.get("description")
-    if function.get("strict") is not None:
-        # Arguments always follow the schema, so that both values have the same effect.
-        boolean(function["strict"], f"{path}.strict")
+    parameters = function.get("parameters")
+    schema = _schema(parameters, f"{path}.parameters")
+    check_strict(function.get("strict"), parameters or {}, path)
     return Tool(
         name,
         "" if description is None else text(description, f"{path}.description"),
-        _schema(function.get("parameters"), f"{path}.parameters"),
+        schema,
     )
 
 

@@ -71,6 +71,17 @@ def test_a_json_schema_is_followed(server: LiveServer, strict: bool | None) -> N
         check_person(person)
 
 
+def test_strict_promises_no_more_than_is_enforced(server: LiveServer) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "multipleOf": 3}}}
+    for strict, status in ((True, 400), (False, 200)):
+        wanted = {"name": "n", "schema": schema, "strict": strict}
+        fields = {"response_format": {"type": "json_schema", "json_schema": wanted}}
+        response = server.post("/v1/chat/completions", chat("hello", max_tokens=4, **fields))
+        assert response.status == status
+        if status == 400:
+            assert "properties/n/multipleOf" in response.json()["error"]["message"]
+
+
 def test_the_native_field_is_followed(server: LiveServer) -> None:
     for person in objects(server, {"json_schema": SCHEMA}):
         check_person(person)
