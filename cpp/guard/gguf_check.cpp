@@ -2,6 +2,7 @@
 
 #include "guard/gguf_file.h"
 #include "guard/gguf_header.h"
+#include "guard/gguf_keys.h"
 #include "guard/gguf_model_rules.h"
 #include "guard/gguf_split.h"
 #include "guard/gguf_vocab_rules.h"

@@ -1,20 +1,16 @@
 #include "guard/gguf_model_rules.h"
 
 #include "guard/gguf_file.h"
+#include "guard/gguf_keys.h"
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cctype>
-#include <cmath>
 #include <string_view>
 #include <vector>
 
 namespace llamabox {
 
 namespace {
-
-constexpr std::size_t kMaxArchitectureChars = 64;
 
 // Architectures whose graph asserts that keys, values and rotary dimensions have one size, and
 // which attend in every layer.
@@ -41,107 +37,11 @@ bool contains(const std::array<std::string_view, N> &names, std::string_view nam
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// The keys of one architecture, and the file they are in.
-class ModelKeys {
-public:
-  explicit ModelKeys(const GgufHeader &header)
-      : header_(header), architecture_(gguf_architecture(header)) {}
-
-  const std::string &architecture() const { return architecture_; }
-  std::string name(std::string_view suffix) const {
-    return architecture_ + "." + std::string(suffix);
-  }
-
-  [[noreturn]] void refuse(std::string_view suffix, const std::string &what) const {
-    refuse_gguf(header_.path, "key " + quote_name(name(suffix)) + " " + what);
-  }
-
-  std::optional<std::uint64_t> find(std::string_view suffix) const {
-    return optional_u32(header_, name(suffix));
-  }
-
-  std::uint64_t value_or(std::string_view suffix, std::uint64_t fallback) const {
-    return find(suffix).value_or(fallback);
-  }
-
-  // A value that must be there.
-  std::uint32_t required(std::string_view suffix, std::uint64_t limit) const {
-    const std::optional<std::uint64_t> value = find(suffix);
-    if (!value) {
-      refuse(suffix, "is missing, so it is not a text model");
-    }
-    check_range(suffix, *value, 1, limit);
-    return static_cast<std::uint32_t>(*value);
-  }
-
-  void check_range(std::string_view suffix, std::uint64_t value, std::uint64_t low,
-                   std::uint64_t high) const {
-    if (value < low || value > high) {
-      refuse(suffix, "is " + std::to_string(value) + ", it must be from " + std::to_string(low) +
-                         " to " + std::to_string(high));
-    }
-  }
-
-  void check_optional(std::string_view suffix, std::uint64_t low, std::uint64_t high) const {
-    if (const std::optional<std::uint64_t> value = find(suffix)) {
-      check_range(suffix, *value, low, high);
-    }
-  }
-
-  // One value per layer: a scalar repeated, an array of exactly n_layers, or nothing when absent.
-  std::vector<std::uint64_t> per_layer(std::string_view suffix, std::uint32_t n_layers) const {
-    const GgufValue *value = header_.find(name(suffix));
-    if (value == nullptr) {
-      return {};
-    }
-    if (value->type != GgufValueType::kArray) {
-      return std::vector<std::uint64_t>(n_layers, find(suffix).value_or(0));
-    }
-    if (value->element_type != GgufValueType::kUint32 &&
-        value->element_type != GgufValueType::kInt32) {
-      refuse(suffix, "must hold numbers of type u32 or i32");
-    }
-    if (value->length != n_layers) {
-      refuse(suffix, "has " + std::to_string(value->length) + " values for " +
-                         std::to_string(n_layers) + " layers");
-    }
-    GgufFile file(header_.path);
-    file.seek(value->position);
-    std::vector<std::uint64_t> values(n_layers);
-    for (std::uint64_t &entry : values) {
-      entry = file.read_u32("the array of key " + quote_name(name(suffix)));
-    }
-    return values;
-  }
-
-  void check_float(std::string_view suffix, bool may_be_zero) const {
-    const GgufValue *value = header_.find(name(suffix));
-    if (value == nullptr) {
-      return;
-    }
-    if (value->type != GgufValueType::kFloat32) {
-      refuse(suffix,
-             "must be of type f32, it is " + std::string(gguf_value_type_name(value->type)));
-    }
-    const float number = std::bit_cast<float>(static_cast<std::uint32_t>(value->bits));
-    if (!std::isfinite(number) || number < 0.0F || (number == 0.0F && !may_be_zero)) {
-      refuse(suffix, "is not a usable number (" + std::to_string(number) + ")");
-    }
-  }
-
-  std::string text(std::string_view suffix) const { return optional_text(header_, name(suffix)); }
-  const GgufHeader &header() const { return header_; }
-
-private:
-  const GgufHeader &header_;
-  std::string architecture_;
-};
-
 std::uint64_t largest(const std::vector<std::uint64_t> &values) {
   return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
 }
 
-void check_experts(const ModelKeys &keys, std::uint32_t n_layers) {
+void check_experts(const GgufKeys &keys, std::uint32_t n_layers) {
   const std::uint64_t n_expert = keys.value_or("expert_count", 0);
   keys.check_range("expert_count", n_expert, 0, kMaxExpertCount);
   const std::uint64_t n_used = largest(keys.per_layer("expert_used_count", n_layers));
@@ -162,7 +62,7 @@ void check_experts(const ModelKeys &keys, std::uint32_t n_layers) {
 }
 
 // Query heads must be whole multiples of the key/value heads they share.
-void check_head_counts(const ModelKeys &keys, std::uint32_t n_layers,
+void check_head_counts(const GgufKeys &keys, std::uint32_t n_layers,
                        const std::vector<std::uint64_t> &n_head) {
   const std::vector<std::uint64_t> given = keys.per_layer("attention.head_count_kv", n_layers);
   const std::vector<std::uint64_t> &n_head_kv = given.empty() ? n_head : given;
@@ -188,7 +88,7 @@ void check_head_counts(const ModelKeys &keys, std::uint32_t n_layers,
 }
 
 // Rotation works on pairs inside one head: an odd count aborts, none at all never ends.
-void check_rotary(const ModelKeys &keys, std::uint64_t n_embd_k) {
+void check_rotary(const GgufKeys &keys, std::uint64_t n_embd_k) {
   const std::uint64_t n_rot = keys.value_or("rope.dimension_count", n_embd_k);
   const std::uint64_t n_embd_k_swa = keys.value_or("attention.key_length_swa", n_embd_k);
   keys.check_range("attention.key_length_swa", n_embd_k_swa, 1, kMaxEmbeddingLength);
@@ -204,7 +104,7 @@ void check_rotary(const ModelKeys &keys, std::uint64_t n_embd_k) {
   }
 }
 
-void check_attention(const ModelKeys &keys, const GgufModelSize &size) {
+void check_attention(const GgufKeys &keys, const GgufModelSize &size) {
   std::vector<std::uint64_t> n_head = keys.per_layer("attention.head_count", size.block_count);
   if (n_head.empty()) {
     n_head.assign(size.block_count, 0);
@@ -237,7 +137,7 @@ void check_attention(const ModelKeys &keys, const GgufModelSize &size) {
   }
 }
 
-void check_recurrent(const ModelKeys &keys, std::uint32_t embedding_length) {
+void check_recurrent(const GgufKeys &keys, std::uint32_t embedding_length) {
   if (contains(kDoubledStateArchitectures, keys.architecture()) &&
       keys.required("ssm.inner_size", kMaxEmbeddingLength) != 2 * std::uint64_t{embedding_length}) {
     keys.refuse("ssm.inner_size", "must be twice the embedding length");
@@ -254,7 +154,7 @@ void check_recurrent(const ModelKeys &keys, std::uint32_t embedding_length) {
 }
 
 // A window that no layer uses is an assert. A pattern of 1 means that every layer sees everything.
-void check_sliding_window(const ModelKeys &keys, std::uint32_t n_layers) {
+void check_sliding_window(const GgufKeys &keys, std::uint32_t n_layers) {
   keys.check_optional("attention.sliding_window", 0, kMaxSlidingWindow);
   const std::string key = keys.name("attention.sliding_window_pattern");
   const GgufValue *pattern = keys.header().find(key);
@@ -276,7 +176,7 @@ void check_sliding_window(const ModelKeys &keys, std::uint32_t n_layers) {
   }
 }
 
-void check_rope(const ModelKeys &keys) {
+void check_rope(const GgufKeys &keys) {
   const std::string scaling = keys.text("rope.scaling.type");
   const bool has_scaling = keys.header().find(keys.name("rope.scaling.type")) != nullptr;
   if (has_scaling && scaling != "none" && scaling != "linear" && scaling != "yarn" &&
@@ -287,7 +187,7 @@ void check_rope(const ModelKeys &keys) {
   keys.check_float("rope.scaling.factor", true);
 }
 
-void check_pooling(const ModelKeys &keys) {
+void check_pooling(const GgufKeys &keys) {
   keys.check_optional("pooling_type", 0, 4);
   keys.check_optional("classifier.pooling_type", 0, 4);
   const std::string activation = keys.text("classifier.activation");
@@ -313,47 +213,8 @@ bool must_be_f32(const GgufTensor &tensor) {
 
 } // namespace
 
-std::optional<std::uint64_t> optional_u32(const GgufHeader &header, const std::string &key) {
-  const GgufValue *value = header.find(key);
-  if (value == nullptr) {
-    return std::nullopt;
-  }
-  if (value->type != GgufValueType::kUint32) {
-    refuse_gguf(header.path, "key " + quote_name(key) + " must be of type u32, it is " +
-                                 std::string(gguf_value_type_name(value->type)));
-  }
-  return value->bits;
-}
-
-std::string optional_text(const GgufHeader &header, const std::string &key) {
-  const GgufValue *value = header.find(key);
-  if (value == nullptr) {
-    return {};
-  }
-  if (value->type != GgufValueType::kString) {
-    refuse_gguf(header.path, "key " + quote_name(key) + " must be a string, it is of type " +
-                                 std::string(gguf_value_type_name(value->type)));
-  }
-  return value->text;
-}
-
-std::string gguf_architecture(const GgufHeader &header) {
-  if (header.find("general.architecture") == nullptr) {
-    refuse_gguf(header.path, "key 'general.architecture' is missing");
-  }
-  const std::string name = optional_text(header, "general.architecture");
-  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-  });
-  if (name.empty() || name.size() > kMaxArchitectureChars || !plain) {
-    refuse_gguf(header.path,
-                "key 'general.architecture' is " + quote_name(name) + ", which is no name");
-  }
-  return name;
-}
-
 GgufModelSize check_model_hparams(const GgufHeader &header) {
-  const ModelKeys keys(header);
+  const GgufKeys keys(header);
   const std::string kind = optional_text(header, "general.type");
   if (keys.architecture() == "clip" || kind == "mmproj") {
     refuse_gguf(header.path, "it is a multimodal projector, not a text model");

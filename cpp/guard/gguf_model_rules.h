@@ -7,8 +7,6 @@
 #include "guard/gguf_header.h"
 
 #include <cstdint>
-#include <optional>
-#include <string>
 
 namespace llamabox {
 
@@ -27,16 +25,6 @@ struct GgufModelSize {
   std::uint32_t context_length = 0;   // positions the model was trained on
   std::uint32_t embedding_length = 0; // numbers per position
 };
-
-// The value of a u32 key, or nothing when the file has no such key.
-// ERRORS: kLoadFailed when the key has another type.
-std::optional<std::uint64_t> optional_u32(const GgufHeader &header, const std::string &key);
-
-// The value of a string key, or an empty string. ERRORS: kLoadFailed when the key has another type.
-std::string optional_text(const GgufHeader &header, const std::string &key);
-
-// The architecture's name. ERRORS: kLoadFailed when it is missing or no plain word.
-std::string gguf_architecture(const GgufHeader &header);
 
 // ERRORS: Error(kLoadFailed) with one sentence that names the file, the key and what is wrong.
 GgufModelSize check_model_hparams(const GgufHeader &header);

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "guard/gguf_file.h"
-#include "guard/gguf_model_rules.h"
+#include "guard/gguf_keys.h"
 
 #include <bit>
 #include <limits>

@@ -1,6 +1,7 @@
 #include "guard/gguf_vocab_rules.h"
 
 #include "guard/gguf_file.h"
+#include "guard/gguf_keys.h"
 #include "guard/gguf_model_rules.h"
 
 #include <array>
