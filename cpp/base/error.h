@@ -15,6 +15,7 @@ enum class ErrorCode : std::uint8_t {
   kInvalidArgument,  // a value of the request is wrong
   kContextExceeded,  // the prompt does not fit the context
   kQueueFull,        // try again later
+  kNotFound,         // what the request names does not exist
   kUnsupported,      // the model or build cannot do this
   kUnavailable,      // the engine is stopping
   kDeadlineExceeded, // the request's own time limit passed

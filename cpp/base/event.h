@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/saved_slot.h"
 #include "base/types.h"
 
 #include <cstdint>
@@ -48,6 +49,7 @@ struct Usage {
   std::int32_t n_cached = 0;         // of these, taken from KV that was already there
   std::int32_t n_generated = 0;      // tokens of all choices
   std::int32_t n_reasoning = 0;      // of these, of thinking blocks
+  std::int32_t n_dropped = 0;        // tokens that left a full context
   std::int32_t n_draft = 0;          // proposed by a drafter
   std::int32_t n_draft_accepted = 0; // of these, kept
   double queue_ms = 0;               // accepted until it first had a slot
@@ -61,6 +63,8 @@ struct Result {
   std::vector<float> scores;                  // rerank: one per document
   std::string text;                           // render: the rendered prompt
   std::vector<Token> tokens;                  // render: the same as tokens
+  std::shared_ptr<SavedSlot> saved;           // slot_save
+  std::int32_t n_tokens = 0;                  // slot_*: tokens saved, restored or erased
 };
 
 struct Event {
@@ -71,6 +75,9 @@ struct Event {
   std::string reasoning; // likewise, of a thinking block
   std::vector<ToolCallDelta> tool_calls;
   std::vector<TokenLogprobs> logprobs;       // where asked for: of each token since the last event
+  std::vector<Token> tokens;                 // where asked for: those since the last event
+  std::int32_t slot = kNoSlot;               // of kDelta and kFinish
+  std::string stop_word;                     // kFinish: the stop string that ended the text
   FinishReason finish = FinishReason::kNone; // kFinish only
   Usage usage;                               // kDone only
   ErrorCode error = ErrorCode::kNone;        // kDone only; with message and param

@@ -146,7 +146,9 @@ void register_engine(py::module_ &m) {
       .def_property_readonly("info", [](const Engine &engine) { return engine.models().info; })
       .def_property_readonly(
           "n_ctx", [](const Engine &engine) { return engine.models().runner->limits().n_ctx; },
-          "Tokens that one sequence may hold.");
+          "Tokens that one sequence may hold.")
+      .def_property_readonly("shifts", &Engine::shifts,
+                             "Whether texts and prompts may be longer than the context.");
 }
 
 } // namespace llamabox

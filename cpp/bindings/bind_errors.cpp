@@ -21,6 +21,7 @@ constexpr std::array kExceptions{
     ExceptionName{ErrorCode::kInvalidArgument, "InvalidArgumentError"},
     ExceptionName{ErrorCode::kContextExceeded, "ContextExceededError"},
     ExceptionName{ErrorCode::kQueueFull, "QueueFullError"},
+    ExceptionName{ErrorCode::kNotFound, "NotFoundError"},
     ExceptionName{ErrorCode::kUnsupported, "UnsupportedError"},
     ExceptionName{ErrorCode::kUnavailable, "UnavailableError"},
     ExceptionName{ErrorCode::kDeadlineExceeded, "DeadlineExceededError"},

@@ -32,6 +32,7 @@ void register_event_parts(py::module_ &m) {
       .def_readonly("n_cached", &Usage::n_cached)
       .def_readonly("n_generated", &Usage::n_generated)
       .def_readonly("n_reasoning", &Usage::n_reasoning)
+      .def_readonly("n_dropped", &Usage::n_dropped)
       .def_readonly("n_draft", &Usage::n_draft)
       .def_readonly("n_draft_accepted", &Usage::n_draft_accepted)
       .def_readonly("queue_ms", &Usage::queue_ms)
@@ -41,6 +42,8 @@ void register_event_parts(py::module_ &m) {
       .def_readonly("embeddings", &Result::embeddings)
       .def_readonly("scores", &Result::scores)
       .def_readonly("tokens", &Result::tokens)
+      .def_readonly("saved", &Result::saved)
+      .def_readonly("n_tokens", &Result::n_tokens)
       .def_property_readonly("text", [](const Result &r) { return text_of(r.text); });
 }
 
@@ -75,6 +78,7 @@ void register_events(py::module_ &m) {
       .def_readonly("n_draft_accepted", &Stats::n_draft_accepted)
       .def_readonly("n_preempted", &Stats::n_preempted)
       .def_readonly("n_preempted_tokens", &Stats::n_preempted_tokens)
+      .def_readonly("n_context_shifts", &Stats::n_context_shifts)
       .def_readonly("n_looked_up_tokens", &Stats::n_looked_up_tokens)
       .def_readonly("n_steps", &Stats::n_steps)
       .def_readonly("prefill_seconds", &Stats::prefill_seconds)

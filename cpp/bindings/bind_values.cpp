@@ -4,6 +4,11 @@
 #include "engine/params.h"
 #include "engine/request.h"
 
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
 namespace py = pybind11;
 
 namespace llamabox {
@@ -74,7 +79,39 @@ void register_sampling(py::module_ &m) {
       Field{"grammar", &S::grammar}, Field{"json_schema", &S::json_schema});
 }
 
+// Copies the state without the GIL: it can have hundreds of megabytes.
+std::shared_ptr<SavedSlot> make_saved_slot(std::vector<Token> tokens, Pos n_exact,
+                                           std::vector<std::pair<std::int32_t, float>> loras,
+                                           const py::buffer &state) {
+  auto saved = std::make_shared<SavedSlot>();
+  saved->tokens = std::move(tokens);
+  saved->n_exact = n_exact;
+  saved->loras = std::move(loras);
+  const py::buffer_info bytes = state.request();
+  const py::gil_scoped_release released;
+  const auto *first = static_cast<const std::uint8_t *>(bytes.ptr);
+  saved->state.assign(first, first + bytes.size * bytes.itemsize);
+  return saved;
+}
+
+void register_saved_slot(py::module_ &m) {
+  py::class_<SavedSlot, std::shared_ptr<SavedSlot>>(
+      m, "SavedSlot", py::buffer_protocol(),
+      "What a slot held; a buffer of its state. A restore takes the state away.",
+      py::module_local())
+      .def(py::init(&make_saved_slot), py::kw_only(), py::arg("tokens"), py::arg("n_exact"),
+           py::arg("loras"), py::arg("state"))
+      .def_readonly("tokens", &SavedSlot::tokens)
+      .def_readonly("n_exact", &SavedSlot::n_exact)
+      .def_readonly("loras", &SavedSlot::loras)
+      .def_buffer([](SavedSlot &saved) {
+        return py::buffer_info(saved.state.data(), static_cast<py::ssize_t>(saved.state.size()),
+                               true);
+      });
+}
+
 void register_side_calls(py::module_ &m) {
+  register_saved_slot(m);
   py::enum_<SideKind>(m, "SideKind", "What a SideRequest asks for.", py::module_local())
       .value("EMBED", SideKind::kEmbed)
       .value("RERANK", SideKind::kRerank)
@@ -86,7 +123,7 @@ void register_side_calls(py::module_ &m) {
                         Required{"id", &LoraScale::id}, Required{"scale", &LoraScale::scale});
   bind_value<SideCall>(m, "SideCall", "A call that runs between steps.",
                        Required{"kind", &SideCall::kind}, Field{"loras", &SideCall::loras},
-                       Field{"slot", &SideCall::slot}, Field{"file", &SideCall::file});
+                       Field{"slot", &SideCall::slot}, Field{"saved", &SideCall::saved});
 }
 
 void register_requests(py::module_ &m) {
@@ -94,7 +131,9 @@ void register_requests(py::module_ &m) {
   bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
                 Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
                 Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
-                Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs});
+                Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs},
+                Field{"n_keep", &G::n_keep}, Field{"n_cache_reuse", &G::n_cache_reuse},
+                Field{"slot", &G::slot}, Field{"return_tokens", &G::return_tokens});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",
@@ -116,7 +155,9 @@ void register_values(py::module_ &m) {
   bind_value<E>(m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
                 Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
                 Field{"n_prompt_workers", &E::n_prompt_workers},
-                Field{"cache_prompt", &E::cache_prompt}, Field{"itl_target_ms", &E::itl_target_ms});
+                Field{"cache_prompt", &E::cache_prompt}, Field{"itl_target_ms", &E::itl_target_ms},
+                Field{"context_shift", &E::context_shift}, Field{"n_keep", &E::n_keep},
+                Field{"n_cache_reuse", &E::n_cache_reuse});
 }
 
 } // namespace llamabox

@@ -52,6 +52,9 @@ constexpr std::array kFields{
     Field{"reasoning", [](Event &e) -> py::object { return text_of(e.reasoning); }},
     Field{"tool_calls", [](Event &e) { return tuple_of(e.tool_calls); }},
     Field{"logprobs", [](Event &e) { return tuple_of(e.logprobs); }},
+    Field{"tokens", [](Event &e) { return tuple_of(e.tokens); }},
+    Field{"slot", [](Event &e) -> py::object { return py::int_(e.slot); }},
+    Field{"stop_word", [](Event &e) -> py::object { return text_of(e.stop_word); }},
     Field{"finish", [](Event &e) { return name_at(kFinishes, e.finish); }},
     Field{"usage",
           [](Event &e) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 namespace llamabox {
@@ -25,24 +26,46 @@ std::vector<Sequence *> Admission::admit() {
       ++it;
       continue;
     }
-    // The last token is run again even when all of it is held: its logits are needed.
-    const auto wanted = next.keys_at(0, next.n_tokens() - 1);
-    const PrefixMatch match = cache_prompt_ || has_sibling(next)
-                                  ? cache_.best_match(wanted, next.class_key, free)
-                                  : PrefixMatch{};
-    const std::int32_t slot = choose_slot(match, free);
-    const Pos n_past = cache_.take_over(slot, match, next.class_key);
-    if (!make_room(next, slot)) {
+    const Takeover takeover = take_prefix(next, free);
+    if (!make_room(next, takeover.slot)) {
       break; // the eldest waits; letting others pass would starve it
     }
     const auto taken = it++;
-    Sequence &bound = slots_.bind(slot, queue_.take(taken));
-    bound.n_past = n_past;
+    Sequence &bound = slots_.bind(takeover.slot, queue_.take(taken));
+    bound.n_past = takeover.n_past;
+    bound.has_moved_cells = takeover.has_moved_cells;
     bound.phase = Phase::kPrefill;
     bound.n_skipped = 0;
     admitted.push_back(&bound);
   }
   return admitted;
+}
+
+Takeover Admission::take_prefix(const Sequence &next, std::span<const SeqId> free) {
+  const bool is_wanted_free = std::ranges::find(free, next.wanted_slot) != free.end();
+  const std::span<const SeqId> seats = is_wanted_free ? std::span(&next.wanted_slot, 1) : free;
+  // The last token is run again even when all of it is held: its logits are needed.
+  const auto wanted = next.keys_at(0, next.n_tokens() - 1);
+  PrefixMatch match;
+  if (cache_prompt_ || has_sibling(next)) {
+    match = cache_.best_match(wanted, next.class_key, seats);
+  }
+  if (cache_prompt_ && may_move_cells(next)) {
+    const ChunkMatch chunks = cache_.best_chunks(wanted, next.class_key, seats, next.n_cache_reuse);
+    if (chunks.n > match.n) {
+      return {chunks.seq, cache_.take_chunks(chunks), true};
+    }
+  }
+  const std::int32_t slot = choose_slot(match, seats);
+  if (slot != match.seq && !cache_.traits().can_share) {
+    match = {};
+  }
+  return {slot, cache_.take_over(slot, match, next.class_key), false};
+}
+
+bool Admission::may_move_cells(const Sequence &sequence) const {
+  return sequence.n_cache_reuse > 0 && sequence.n_generated() == 0 && cache_.traits().can_shift &&
+         sequence.prompt->media.empty();
 }
 
 bool Admission::has_sibling(const Sequence &sequence) const {
@@ -61,16 +84,17 @@ bool Admission::waits_for_sibling(const Sequence &sequence) const {
   return false;
 }
 
-std::int32_t Admission::choose_slot(const PrefixMatch &match,
-                                    const std::vector<SeqId> &free) const {
+std::int32_t Admission::choose_slot(const PrefixMatch &match, std::span<const SeqId> free) const {
   const bool match_is_free = std::ranges::find(free, match.seq) != free.end();
   const bool keeps_most = match_is_free && match.n * 2 >= cache_.length(match.seq);
-  if (match_is_free && (keeps_most || !cache_.traits().can_share)) {
+  const bool moves_on = !cache_.traits().can_share && match_is_free && !cache_.is_pinned(match.seq);
+  if (keeps_most || moves_on) {
     return match.seq;
   }
   // Another free slot than the match, so that what the match holds beyond stays reusable.
   return *std::ranges::min_element(free, {}, [&](SeqId seq) {
-    return std::pair(seq == match.seq, cache_.length(seq) == 0 ? 0 : cache_.last_used(seq));
+    return std::tuple(cache_.is_pinned(seq), seq == match.seq,
+                      cache_.length(seq) == 0 ? 0 : cache_.last_used(seq));
   });
 }
 
@@ -95,7 +119,10 @@ SeqId Admission::least_recent_retained(SeqId except) const {
   SeqId victim = -1;
   for (const SeqId seq : slots_.free_slots()) {
     const bool frees = seq != except && cache_.n_freed_by_drop(seq) > 0;
-    if (frees && (victim < 0 || cache_.last_used(seq) < cache_.last_used(victim))) {
+    const auto rank = [&](SeqId one) {
+      return std::pair(cache_.is_pinned(one), cache_.last_used(one));
+    };
+    if (frees && (victim < 0 || rank(seq) < rank(victim))) {
       victim = seq;
     }
   }
@@ -110,15 +137,50 @@ bool Admission::evict_retained() {
   return victim >= 0;
 }
 
-std::optional<Pos> Admission::preempt_youngest() {
-  const std::vector<Sequence *> running = slots_.bound();
-  if (running.size() < 2) {
-    return std::nullopt;
+bool Admission::make_free(std::int32_t n, SeqId kept) {
+  std::int32_t n_running = 0;
+  for (const Sequence *sequence : slots_.bound()) {
+    n_running += cache_.length(sequence->slot); // shared cells counted twice: a safe bound
   }
-  const Sequence *youngest = *std::ranges::min_element(running, {}, [](const Sequence *sequence) {
+  const std::int32_t n_cells = cache_.traits().n_cells;
+  if (n_running + n > n_cells) {
+    return false;
+  }
+  while (cache_.n_used() - cache_.n_freed_by_drop(kept) + n > n_cells) {
+    const SeqId other = least_recent_retained(kept);
+    if (other < 0) {
+      return false;
+    }
+    cache_.trim(other, 0);
+  }
+  return true;
+}
+
+bool Admission::make_private(SeqId slot, Pos n) {
+  for (const SeqId holder : slots_.free_slots()) {
+    if (cache_.n_shared(slot) > n && !cache_.is_pinned(holder)) {
+      cache_.make_private(slot, n, holder);
+    }
+  }
+  return cache_.n_shared(slot) <= n;
+}
+
+Sequence *Admission::victim() const {
+  std::vector<Sequence *> running = slots_.bound();
+  if (running.size() < 2) {
+    return nullptr;
+  }
+  const auto age = [](const Sequence *sequence) {
     return std::pair(sequence->priority, ~sequence->order);
+  };
+  running.erase(std::ranges::max_element(running, {}, age));
+  return *std::ranges::min_element(running, {}, [](const Sequence *sequence) {
+    return std::tuple(sequence->priority, !can_resume(*sequence), ~sequence->order);
   });
-  const std::int32_t slot = youngest->slot;
+}
+
+Pos Admission::preempt(const Sequence &running) {
+  const std::int32_t slot = running.slot;
   std::unique_ptr<Sequence> sequence = slots_.release(slot);
   cache_.trim(slot, 0);
   sequence->phase = Phase::kWaiting;

@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -24,6 +25,8 @@ Engine::Engine(std::unique_ptr<Models> models, EngineParams params, std::unique_
   require_range("n_queue", params_.n_queue, 1, 1 << 20);
   require_range("n_queue_contexts", params_.n_queue_contexts, 1, 1 << 10);
   require_range("n_prompt_workers", params_.n_prompt_workers, 1, 16);
+  require_range("n_keep", params_.n_keep, -1, INT32_MAX);
+  require_range("n_cache_reuse", params_.n_cache_reuse, 0, INT32_MAX);
   scheduler_ = std::make_unique<Scheduler>(
       SchedulerContext{*models_, params_, *clock_, registry_, channel_, stats_});
 }

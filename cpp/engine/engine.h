@@ -53,6 +53,8 @@ public:
   // ERRORS: Error(kInvalidArgument) for an id that is not in the vocabulary.
   std::string detokenize(const std::vector<Token> &tokens, bool render_special) const;
   const Models &models() const { return *models_; }
+  // Whether texts and prompts may be longer than the context.
+  bool shifts() const { return params_.context_shift && models_->kv->traits().can_shift; }
 
 private:
   void run();

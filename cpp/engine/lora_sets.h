@@ -51,6 +51,15 @@ public:
     return recent_.front();
   }
 
+  // The set that a key stands for; null when it was forgotten.
+  std::shared_ptr<const LoraSet> set_of(ClassKey key) const {
+    if (key == none_.key) {
+      return none_.set;
+    }
+    const auto known = std::ranges::find(recent_, key, &LoraClass::key);
+    return known == recent_.end() ? nullptr : known->set;
+  }
+
 private:
   const LoraClass none_{0, std::make_shared<const LoraSet>()};
   std::list<LoraClass> recent_; // the one used last comes first

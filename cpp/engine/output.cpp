@@ -89,7 +89,11 @@ bool TextAssembler::feed(std::string_view bytes) {
   std::size_t first = std::string::npos;
   for (const std::string &stop : stop_) {
     const std::size_t from = n_before < stop.size() ? 0 : n_before - stop.size() + 1;
-    first = std::min(first, held_.find(stop, from));
+    const std::size_t found = held_.find(stop, from);
+    if (found < first) {
+      first = found;
+      stop_word_ = stop;
+    }
   }
   if (first != std::string::npos) {
     held_.resize(first);

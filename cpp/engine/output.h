@@ -22,6 +22,9 @@ public:
   // What may be shown now.
   std::string take();
 
+  // The stop string that ended the text; empty when none did.
+  const std::string &stop_word() const { return stop_word_; }
+
   // The rest, at the end of the sequence; bytes that never became a character are U+FFFD.
   std::string finish();
 
@@ -30,6 +33,7 @@ private:
 
   std::vector<std::string> stop_;
   std::string held_; // not shown yet
+  std::string stop_word_;
   bool stopped_ = false;
 };
 

@@ -50,10 +50,18 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   }
 }
 
-// Which adapters count is the scheduler's own matter, so that it needs no side model.
+// Which adapters count and what slots hold is the scheduler's own matter: it needs no side model.
 bool offers(const Models &models, SideKind kind) {
-  if (kind == SideKind::kSetLora) {
+  switch (kind) {
+  case SideKind::kSetLora:
     return !models.info.loras.empty();
+  case SideKind::kSlotSave:
+  case SideKind::kSlotRestore:
+  case SideKind::kSlotErase:
+    return true;
+  case SideKind::kEmbed:
+  case SideKind::kRerank:
+    break;
   }
   return models.side && models.side->supports(kind);
 }

@@ -25,6 +25,10 @@ struct GenerateRequest {
   std::vector<std::string> stop; // none is empty
   std::optional<LoraSet> loras;  // each id at most once; none: what counts for the server now
   std::int32_t n_logprobs = -1;  // likeliest tokens reported with each token; -1: none, nor its own
+  std::optional<std::int32_t> n_keep;        // as in EngineParams; none: as there
+  std::optional<std::int32_t> n_cache_reuse; // likewise
+  std::int32_t slot = kNoSlot;               // preferred when it is free; kNoSlot: any
+  bool return_tokens = false;                // each event has the ids of its tokens
 };
 
 // The prompt as the model would see it, without running it.
@@ -32,7 +36,7 @@ struct RenderRequest {
   PromptInput prompt;
 };
 
-// Embed, rerank, set_lora, slot_save, slot_restore, slot_erase.
+// Embed, rerank, set_lora; slot_save, slot_restore and slot_erase, which the engine answers itself.
 struct SideRequest {
   std::vector<PromptInput> inputs; // encoded by the prompt worker into call.inputs
   SideCall call;

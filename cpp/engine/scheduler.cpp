@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -26,7 +25,8 @@ Scheduler::Scheduler(SchedulerContext context)
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
       shared_stats_(context.stats), slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
       admission_(slots_, queue_, cache_, params_.cache_prompt),
-      can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)) {
+      can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)),
+      can_shift_(params_.context_shift && cache_.traits().can_shift) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
     default_loras_.push_back({id, lora.scale});
@@ -125,9 +125,13 @@ bool Scheduler::make_cells(StepPlan &step_plan) {
   if (admission_.evict_retained() || shrink(step_plan)) {
     return true;
   }
-  if (const std::optional<Pos> n_lost = admission_.preempt_youngest()) {
+  if (Sequence *victim = admission_.victim()) {
     ++stats_.n_preempted;
-    stats_.n_preempted_tokens += static_cast<std::uint64_t>(*n_lost);
+    if (can_resume(*victim)) {
+      stats_.n_preempted_tokens += static_cast<std::uint64_t>(admission_.preempt(*victim));
+    } else {
+      finish_choice(*victim, FinishReason::kLength); // its KV becomes a retained prefix
+    }
     const auto is_gone = [&](const PlannedRows &rows) { return !slots_.is_bound(rows.slot); };
     std::erase_if(step_plan.decodes, is_gone);
     std::erase_if(step_plan.prefills, is_gone);
@@ -200,7 +204,7 @@ void Scheduler::verify(const PackedRows &part) {
       cache_.trim(slot, sequence.n_past);
       return;
     }
-    note_logprobs(sequence, token, logits);
+    note_token(sequence, token, logits);
     reason = accept(sequence, token);
     const bool as_drafted = i < n_draft && part.draft[static_cast<std::size_t>(i)] == token;
     if (!as_drafted || reason != FinishReason::kNone) {
@@ -212,6 +216,9 @@ void Scheduler::verify(const PackedRows &part) {
   sequence.request->usage.n_draft += n_draft;
   sequence.request->usage.n_draft_accepted += n_accepted;
   cache_.trim(slot, sequence.n_past);
+  if (reason == FinishReason::kNone && sequence.n_tokens() >= limits_.n_ctx) {
+    reason = make_context_room(sequence);
+  }
   if (reason == FinishReason::kNone) {
     stream(sequence);
   } else {

@@ -61,6 +61,10 @@ private:
   void take_in_generate(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);
+  Result save_slot(const SideCall &call);
+  Result restore_slot(const SideCall &call);
+  Result erase_slot(const SideCall &call);
+  void check_idle(std::int32_t slot) const;
   void end_cancelled();
   void admit();
   // plan, draft, pack, decode
@@ -74,7 +78,8 @@ private:
   void verify(const PackedRows &part);
   Token choose(Sequence &sequence, std::span<const float> logits);
   FinishReason accept(Sequence &sequence, Token token);
-  void note_logprobs(Sequence &sequence, Token token, std::span<const float> logits);
+  FinishReason make_context_room(Sequence &sequence);
+  void note_token(Sequence &sequence, Token token, std::span<const float> logits);
   void stream(Sequence &sequence);
   void account(const PackedStep &step, double ms);
   // publish
@@ -97,6 +102,7 @@ private:
   PrefixCache cache_;
   Admission admission_;
   const bool can_draft_;
+  const bool can_shift_; // a full context may lose tokens
   StepCost cost_;
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none

@@ -1,4 +1,5 @@
 // Scheduler's first phase: arrivals, cancellations, deadlines, admission.
+#include "engine/context_shift.h"
 #include "engine/scheduler.h"
 
 #include <algorithm>
@@ -6,6 +7,31 @@
 #include <utility>
 
 namespace llamabox {
+namespace {
+
+Error too_long(std::int32_t n_prompt, std::int32_t n_ctx) {
+  return {ErrorCode::kContextExceeded,
+          "the prompt has " + std::to_string(n_prompt) + " tokens; the context holds " +
+              std::to_string(n_ctx) + ", one of them for the answer",
+          "prompt"};
+}
+
+Error no_such_slot(std::int32_t slot, std::int32_t n_slots) {
+  return {ErrorCode::kInvalidArgument,
+          "there is no slot " + std::to_string(slot) + "; the server has " +
+              std::to_string(n_slots),
+          "id_slot"};
+}
+
+// A prompt of text without blocks of its middle; null where it cannot be made to fit.
+std::shared_ptr<const Prompt> shortened(const Prompt &prompt, std::int32_t n_keep,
+                                        std::int32_t n_ctx) {
+  auto kept = std::make_shared<Prompt>();
+  kept->tokens = without_blocks(prompt.tokens, n_keep < 0 ? prompt.size() : n_keep, n_ctx);
+  return kept->tokens.empty() ? nullptr : kept;
+}
+
+} // namespace
 
 void Scheduler::take_in(Arrival arrival) {
   auto owned = std::make_unique<LiveRequest>();
@@ -32,13 +58,22 @@ void Scheduler::take_in(Arrival arrival) {
 }
 
 void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
+  const auto &generate = std::get<GenerateRequest>(arrival.request.body);
+  const std::int32_t n_keep = generate.n_keep.value_or(params_.n_keep);
+  const bool shifts = can_shift_ && arrival.prompt->media.empty();
+  if (arrival.prompt->size() >= limits_.n_ctx) {
+    const std::int32_t n_whole = arrival.prompt->size();
+    arrival.prompt = shifts ? shortened(*arrival.prompt, n_keep, limits_.n_ctx) : nullptr;
+    if (!arrival.prompt) {
+      const Error error = too_long(n_whole, limits_.n_ctx);
+      return end_request(request, &error, nullptr);
+    }
+    request.usage.n_dropped = n_whole - arrival.prompt->size();
+  }
   const std::int32_t n_prompt = arrival.prompt->size();
   const std::int64_t n_queue = std::int64_t{params_.n_queue_contexts} * cache_.traits().n_cells;
-  if (n_prompt >= limits_.n_ctx) {
-    const Error error(ErrorCode::kContextExceeded,
-                      "the prompt has " + std::to_string(n_prompt) + " tokens; the context holds " +
-                          std::to_string(limits_.n_ctx) + ", one of them for the answer",
-                      "prompt");
+  if (generate.slot < kNoSlot || generate.slot >= slots_.n_slots()) {
+    const Error error = no_such_slot(generate.slot, slots_.n_slots());
     return end_request(request, &error, nullptr);
   }
   for (const MediaSpan &span : arrival.prompt->media) {
@@ -54,7 +89,6 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     const Error error(ErrorCode::kQueueFull, "too many prompt tokens are waiting");
     return end_request(request, &error, nullptr);
   }
-  const auto &generate = std::get<GenerateRequest>(arrival.request.body);
   const LoraClass lora_class = lora_sets_.find(generate.loras.value_or(default_loras_));
   request.usage.n_prompt = n_prompt;
   request.n_open = generate.n;
@@ -70,6 +104,13 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->tokens = arrival.prompt->tokens;
     sequence->keys = arrival.prompt->prefix_keys();
     sequence->max_tokens = generate.max_tokens;
+    sequence->shifts = shifts;
+    sequence->n_keep = n_keep < 0 ? n_prompt : n_keep;
+    // Choices share their prompt, which only cells of a prefill can be.
+    sequence->n_cache_reuse =
+        generate.n == 1 ? generate.n_cache_reuse.value_or(params_.n_cache_reuse) : 0;
+    sequence->wanted_slot = generate.slot;
+    sequence->return_tokens = generate.return_tokens;
     sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
     sequence->text = TextAssembler(arrival.stop);
     sequence->n_logprobs = generate.n_logprobs;
@@ -91,11 +132,21 @@ void Scheduler::run_side_call(LiveRequest &request, const SideCall &call) {
 }
 
 Result Scheduler::answer(const SideCall &call) {
-  if (call.kind != SideKind::kSetLora) {
-    return models_.side->run(call);
+  switch (call.kind) {
+  case SideKind::kSetLora:
+    default_loras_ = call.loras;
+    return {};
+  case SideKind::kSlotSave:
+    return save_slot(call);
+  case SideKind::kSlotRestore:
+    return restore_slot(call);
+  case SideKind::kSlotErase:
+    return erase_slot(call);
+  case SideKind::kEmbed:
+  case SideKind::kRerank:
+    break;
   }
-  default_loras_ = call.loras;
-  return {};
+  return models_.side->run(call);
 }
 
 void Scheduler::end_cancelled() {

@@ -3,6 +3,7 @@
 #include "engine/scheduler.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -39,15 +40,23 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
       sequence.text.feed(models_.vocab->piece(token, sequence.shows(token)))) {
     return FinishReason::kStop;
   }
-  const bool is_spent = sequence.max_tokens >= 0 && sequence.n_generated() >= sequence.max_tokens;
-  return is_spent || sequence.n_tokens() >= limits_.n_ctx ? FinishReason::kLength
-                                                          : FinishReason::kNone;
+  // A text that may outlive its context and has no limit of its own ends after one context.
+  const std::int32_t n_default = sequence.shifts ? limits_.n_ctx : INT32_MAX;
+  const std::int32_t n_max = sequence.max_tokens >= 0 ? sequence.max_tokens : n_default;
+  const bool is_full = !sequence.shifts && sequence.n_tokens() >= limits_.n_ctx;
+  return is_full || sequence.n_generated() >= n_max ? FinishReason::kLength : FinishReason::kNone;
 }
 
 // Called before accept(); a token that only ends the text is no part of it.
-void Scheduler::note_logprobs(Sequence &sequence, Token token, std::span<const float> logits) {
-  if (sequence.n_logprobs >= 0 && !models_.vocab->is_end_of_generation(token)) {
+void Scheduler::note_token(Sequence &sequence, Token token, std::span<const float> logits) {
+  if (models_.vocab->is_end_of_generation(token)) {
+    return;
+  }
+  if (sequence.n_logprobs >= 0) {
     sequence.logprobs.push_back(token_logprobs(logits, token, sequence.n_logprobs, *models_.vocab));
+  }
+  if (sequence.return_tokens) {
+    sequence.new_tokens.push_back(token);
   }
 }
 
@@ -63,9 +72,11 @@ void Scheduler::stream(Sequence &sequence) {
     event.reasoning = std::move(delta.reasoning);
     event.tool_calls = std::move(delta.tool_calls);
   }
+  event.slot = sequence.slot;
   event.logprobs = std::exchange(sequence.logprobs, {});
+  event.tokens = std::exchange(sequence.new_tokens, {});
   if (!event.text.empty() || !event.reasoning.empty() || !event.tool_calls.empty() ||
-      !event.logprobs.empty()) {
+      !event.logprobs.empty() || !event.tokens.empty()) {
     events_.push_back(std::move(event));
   }
 }
@@ -77,7 +88,10 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
   event.kind = EventKind::kFinish;
   event.choice = sequence.choice;
   event.text = sequence.text.finish();
+  event.slot = sequence.slot;
   event.logprobs = std::exchange(sequence.logprobs, {});
+  event.tokens = std::exchange(sequence.new_tokens, {});
+  event.stop_word = sequence.text.stop_word();
   event.finish = reason;
   if (sequence.parser) {
     OutputDelta fed = sequence.parser->feed(event.text);

@@ -46,15 +46,23 @@ struct Sequence {
   std::shared_ptr<const LoraSet> loras; // that it is computed with
 
   std::shared_ptr<const Prompt> prompt;
-  std::vector<Token> tokens;      // prompt and committed output
+  std::vector<Token> tokens;      // prompt and committed output, without what a shift dropped
   std::vector<std::int64_t> keys; // of the same, for prefix sharing
+  std::int32_t n_dropped = 0;     // tokens that were in front of those after n_keep
   std::int32_t max_tokens = -1;   // -1: until the context is full
+  bool shifts = false;            // a full context loses tokens instead of ending the text
+  std::int32_t n_keep = 0;        // first tokens that it does not lose
+  std::int32_t n_cache_reuse = 0; // least tokens of a chunk taken over at another place; 0: none
+  std::int32_t wanted_slot = kNoSlot;
+  bool has_moved_cells = false; // its KV is not what a prefill of its tokens gives
   std::unique_ptr<Sampler> sampler;
   TextAssembler text{{}};
   std::unique_ptr<OutputParser> parser; // null: plain text
   std::int32_t n_logprobs = -1;         // -1: not asked for
   std::vector<TokenLogprobs> logprobs;  // not shown yet
   std::int32_t n_classified = 0;        // tokens counted as reasoning or not
+  bool return_tokens = false;
+  std::vector<Token> new_tokens; // not shown yet, where they are to be returned
   std::shared_ptr<const std::vector<Token>>
       shown_tokens; // special ones that have a text; ascending
 
@@ -68,7 +76,7 @@ struct Sequence {
     return std::binary_search(shown_tokens->begin(), shown_tokens->end(), token);
   }
   std::int32_t n_tokens() const { return static_cast<std::int32_t>(tokens.size()); }
-  std::int32_t n_generated() const { return n_tokens() - prompt->size(); }
+  std::int32_t n_generated() const { return n_tokens() + n_dropped - prompt->size(); }
   std::int32_t n_left() const { return n_tokens() - n_past; } // rows until the next token
   std::span<const std::int64_t> keys_at(Pos from, std::int32_t n) const {
     return std::span(keys).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
@@ -77,6 +85,12 @@ struct Sequence {
   void push(Token token) {
     tokens.push_back(token);
     keys.push_back(token);
+  }
+
+  void drop(Pos begin, Pos end) {
+    tokens.erase(tokens.begin() + begin, tokens.begin() + end);
+    keys.erase(keys.begin() + begin, keys.begin() + end);
+    n_dropped += end - begin;
   }
 };
 

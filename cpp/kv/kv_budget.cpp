@@ -54,14 +54,16 @@ std::int32_t KvBudget::n_used() const {
   return n;
 }
 
-std::int32_t KvBudget::n_freed_by_drop(SeqId seq) const {
-  Pos kept = seqs_[static_cast<std::size_t>(seq)].shared;
+Pos KvBudget::n_shared(SeqId seq) const {
+  Pos shared = seqs_[static_cast<std::size_t>(seq)].shared;
   for (const Seq &sharer : seqs_) {
     if (sharer.shared > 0 && sharer.source == seq) {
-      kept = std::max(kept, sharer.shared);
+      shared = std::max(shared, sharer.shared);
     }
   }
-  return length(seq) - std::min(kept, length(seq));
+  return std::min(shared, length(seq));
 }
+
+std::int32_t KvBudget::n_freed_by_drop(SeqId seq) const { return length(seq) - n_shared(seq); }
 
 } // namespace llamabox

@@ -25,6 +25,9 @@ public:
   // `seq` keeps its first n tokens; cells that a sharer still holds become the sharer's.
   void trim(SeqId seq, Pos n);
 
+  // Cells from this position on are held by `seq` alone.
+  Pos n_shared(SeqId seq) const;
+
   Pos length(SeqId seq) const { return seqs_[static_cast<std::size_t>(seq)].length; }
 
   std::int32_t n_used() const;

@@ -49,8 +49,8 @@ std::int32_t window_cells(const LoadedContext &context, std::int32_t n_window) {
 } // namespace
 
 LlamaKvMemory::LlamaKvMemory(const LoadedContext &context)
-    : memory_(llama_get_memory(context.get())), n_slots_(context.params().n_slots),
-      can_cut_(can_cut(llama_get_model(context.get()))) {
+    : context_(context.get()), memory_(llama_get_memory(context.get())),
+      n_slots_(context.params().n_slots), can_cut_(can_cut(llama_get_model(context.get()))) {
   const llama_model *model = llama_get_model(context.get());
   const bool unified = context.params().kv_unified;
   traits_.kind = kind_of(model, unified);
@@ -68,6 +68,8 @@ LlamaKvMemory::LlamaKvMemory(const LoadedContext &context)
   }
   traits_.can_share =
       unified && (traits_.kind == KvKind::kUnified || traits_.kind == KvKind::kSlidingWindow);
+  // Upstream says yes for recurrent states too, which cannot forget a token.
+  traits_.can_shift = can_cut_ && llama_memory_can_shift(memory_);
 }
 
 void LlamaKvMemory::check(SeqId seq) const {
@@ -123,6 +125,36 @@ void LlamaKvMemory::share(SeqId from, SeqId to, Pos n) {
   if (n > 0) {
     llama_memory_seq_cp(memory_, from, to, 0, n);
   }
+}
+
+void LlamaKvMemory::drop(SeqId seq, Pos begin, Pos end) {
+  if (!traits_.can_shift || begin < 0 || begin >= end || end > length(seq) ||
+      !llama_memory_seq_rm(memory_, seq, begin, end)) {
+    throw Error(ErrorCode::kInternal, "sequence " + std::to_string(seq) + " cannot drop tokens " +
+                                          std::to_string(begin) + " to " + std::to_string(end));
+  }
+  llama_memory_seq_add(memory_, seq, end, -1, begin - end);
+}
+
+std::vector<std::uint8_t> LlamaKvMemory::save(SeqId seq) {
+  check(seq);
+  std::vector<std::uint8_t> state(llama_state_seq_get_size(context_, seq));
+  if (state.empty() ||
+      llama_state_seq_get_data(context_, state.data(), state.size(), seq) != state.size()) {
+    throw Error(ErrorCode::kInternal, "the state of slot " + std::to_string(seq) +
+                                          " cannot be read from the model's memory");
+  }
+  return state;
+}
+
+bool LlamaKvMemory::restore(SeqId seq, std::span<const std::uint8_t> state) {
+  check(seq);
+  const bool fits =
+      llama_state_seq_set_data(context_, state.data(), state.size(), seq) == state.size();
+  if (!fits) {
+    trim(seq, 0);
+  }
+  return fits;
 }
 
 } // namespace llamabox

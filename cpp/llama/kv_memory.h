@@ -10,6 +10,10 @@
 
 #include "llama.h"
 
+#include <cstdint>
+#include <span>
+#include <vector>
+
 namespace llamabox {
 
 class LlamaKvMemory final : public KvMemory {
@@ -21,10 +25,14 @@ public:
   Pos usable_prefix(SeqId seq, Pos n) const override;
   void trim(SeqId seq, Pos n) override;
   void share(SeqId from, SeqId to, Pos n) override;
+  void drop(SeqId seq, Pos begin, Pos end) override;
+  std::vector<std::uint8_t> save(SeqId seq) override;
+  bool restore(SeqId seq, std::span<const std::uint8_t> state) override;
 
 private:
   void check(SeqId seq) const;
 
+  llama_context *context_;
   llama_memory_t memory_;
   std::int32_t n_slots_;
   bool can_cut_; // a tail can be removed

@@ -7,6 +7,8 @@
 #include "base/types.h"
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 namespace llamabox {
 
@@ -18,6 +20,7 @@ struct KvTraits {
   std::int32_t n_window_cells = 0; // cells of the second pool of a sliding-window model, else 0
   std::int32_t n_window = 0;       // tokens a sliding-window layer sees, else 0
   bool can_share = false;          // share() costs no cells
+  bool can_shift = false;          // drop() works: tokens inside a sequence can leave it
 };
 
 class KvMemory {
@@ -39,6 +42,20 @@ public:
   // Lets `to` hold the first n tokens of `from` too. REQUIRES: traits().can_share, `to` is empty,
   // n == usable_prefix(from, n).
   virtual void share(SeqId from, SeqId to, Pos n) = 0;
+
+  // The tokens [begin, end) leave `seq`; those after them take their positions. What they were
+  // computed with stays in them, so they are not what a cold prefill would give. Takes effect with
+  // the next decode. REQUIRES: traits().can_shift, 0 <= begin < end <= length, no other sequence
+  // holds a cell from `end` on.
+  virtual void drop(SeqId seq, Pos begin, Pos end) = 0;
+
+  // All that `seq` holds, for restore() on the same model and layout.
+  // REQUIRES: a decode since the last drop().
+  virtual std::vector<std::uint8_t> save(SeqId seq) = 0;
+
+  // Lets `seq` hold what save() gave. False: it does not fit, or is of another layout; `seq` is
+  // empty then. REQUIRES: bytes of save(), unchanged.
+  virtual bool restore(SeqId seq, std::span<const std::uint8_t> state) = 0;
 };
 
 } // namespace llamabox

@@ -1,15 +1,17 @@
 // Request kinds that are not text generation and run between steps: embeddings, reranking, the
-// active LoRA set and saved slots. A model offers those it has; the engine answers kUnsupported for
-// the rest, so every kind ends in one terminal event.
+// active LoRA set and saved slots. The engine answers the last two kinds itself; a model offers
+// those of the rest that it has, and the engine answers kUnsupported for the others, so every kind
+// ends in one terminal event.
 // Thread rule: engine thread. Covered by scheduler_test with FakeSideModel.
 #pragma once
 
 #include "base/event.h"
+#include "base/saved_slot.h"
 #include "model/lora.h"
 #include "model/prompt.h"
 
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <vector>
 
 namespace llamabox {
@@ -25,10 +27,10 @@ enum class SideKind : std::uint8_t {
 
 struct SideCall {
   SideKind kind = SideKind::kEmbed;
-  std::vector<Prompt> inputs;   // embed: texts; rerank: query and document joined
-  std::vector<LoraScale> loras; // set_lora
-  std::int32_t slot = kNoSlot;  // slot_*
-  std::string file;             // slot_save, slot_restore
+  std::vector<Prompt> inputs;       // embed: texts; rerank: query and document joined
+  std::vector<LoraScale> loras;     // set_lora
+  std::int32_t slot = kNoSlot;      // slot_*
+  std::shared_ptr<SavedSlot> saved; // slot_restore; taken from the call
 };
 
 class SideModel {

@@ -1,4 +1,5 @@
-"""Settings of compute threads, position encoding and adapters; groups of ``config.ServerConfig``.
+"""Settings of compute threads, position encoding, context and adapters; groups of
+``config.ServerConfig``.
 
 ``None`` means what a field's comment says, never a number with a hidden meaning.
 """
@@ -63,6 +64,20 @@ class PlacementConfig:
     override_kv: tuple[tuple[str, bool | int | float | str], ...] = ()
     # "distribute", "isolate" or "numactl".
     numa: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextConfig:
+    """What happens to the cells of texts that outgrow or outlive their slot; counts are tokens."""
+
+    # Whether a full context loses tokens, where its memory can, instead of ending the text.
+    shift: bool = True
+    # First tokens of a prompt that it never loses; None is the whole prompt.
+    n_keep: int | None = 0
+    # Least length of a part of a retained prompt that is reused at another place; 0 is never.
+    n_cache_reuse: int = 0
+    # Folder of saved slots; None: slots are not saved.
+    slot_save_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,13 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
-from llamabox.compute_config import AdapterConfig, PlacementConfig, RopeConfig, ThreadsConfig
+from llamabox.compute_config import (
+    AdapterConfig,
+    ContextConfig,
+    PlacementConfig,
+    RopeConfig,
+    ThreadsConfig,
+)
 from llamabox.sampler_names import SAMPLERS
 
 DEFAULT_MODEL_PATH = "models/7B/ggml-model-f16.gguf"
@@ -224,6 +230,7 @@ class ServerConfig:
     threads: ThreadsConfig = field(default_factory=ThreadsConfig)
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     rope: RopeConfig = field(default_factory=RopeConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
     adapters: AdapterConfig = field(default_factory=AdapterConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     chat: ChatConfig = field(default_factory=ChatConfig)
@@ -260,6 +267,7 @@ _GROUPS: dict[str, type[Any]] = {
     "threads": ThreadsConfig,
     "placement": PlacementConfig,
     "rope": RopeConfig,
+    "context": ContextConfig,
     "adapters": AdapterConfig,
     "sampling": SamplingConfig,
     "chat": ChatConfig,

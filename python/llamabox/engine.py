@@ -13,11 +13,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from llamabox.slot_files import SlotFolder
 from llamabox.stream import Sink, Stream
 
 if TYPE_CHECKING:
     from llamabox import _core
     from llamabox.event import Event
+
+MAX_PROMPT_CONTEXTS = 8
+"""A prompt given as token ids may be so many contexts long where context shift shortens it."""
 
 _MAX_RETRY_AFTER_S = 60
 _RATE_WINDOW = 64
@@ -43,19 +47,28 @@ class CoreModule(Protocol):
     SideCall: type[_core.SideCall]
     SideKind: type[_core.SideKind]
     SideRequest: type[_core.SideRequest]
+    SavedSlot: type[_core.SavedSlot]
     Request: type[_core.Request]
 
 
 class Engine:
     """Wraps one engine of the core; ``core`` is the extension module it came from."""
 
-    def __init__(self, core: CoreModule, engine: _core.Engine) -> None:
+    def __init__(
+        self, core: CoreModule, engine: _core.Engine, slot_folder: SlotFolder | None = None
+    ) -> None:
         self.core = core
+        # Where slots are saved; None: they are not.
+        self.slot_folder = slot_folder
         self.info = engine.info
         # What each LoRA adapter counts in requests that name none.
         self.lora_scales = [lora.scale for lora in engine.info.loras]
         # Tokens that one sequence may hold.
         self.n_ctx = engine.n_ctx
+        # Whether texts and prompts may be longer than that.
+        self.shifts = engine.shifts
+        # Tokens of the longest prompt that is worth handing over.
+        self.n_prompt_max = MAX_PROMPT_CONTEXTS * self.n_ctx if self.shifts else self.n_ctx - 1
         self.stats: Callable[[], _core.Stats] = engine.stats
         self.tokenize = engine.tokenize
         self.detokenize = engine.detokenize

@@ -27,6 +27,10 @@ class QueueFullError(LlamaboxError):
     """Too many requests wait; try again later."""
 
 
+class NotFoundError(LlamaboxError):
+    """What the request names does not exist."""
+
+
 class UnsupportedError(LlamaboxError):
     """This model or build cannot do what was asked."""
 

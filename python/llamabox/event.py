@@ -26,7 +26,12 @@ class Event(NamedTuple):
     tool_calls: Sequence[ToolCallDelta]
     # Of each token since the last event, where asked for.
     logprobs: Sequence[TokenLogprobs]
-    # Of a finish.
+    # Likewise.
+    tokens: Sequence[int]
+    # Of a delta and a finish; -1 where there is none.
+    slot: int
+    # Of a finish; the stop string that ended the text.
+    stop_word: str
     finish: Literal["", "stop", "length", "tool_calls", "cancelled", "error"]
     # Of a done: usage, empty before; an error when the request failed; a result of kinds that
     # return one.

@@ -11,6 +11,7 @@ from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
 from llamabox.errors import LoadFailedError
+from llamabox.slot_files import slot_folder
 from llamabox.upstream_log import least_level
 
 
@@ -25,13 +26,17 @@ def load_engine(config: ServerConfig) -> Engine:
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
+    folder = slot_folder(config, _core.build_info()["llama_cpp_build"])
     models = _core.load_models(llama_params(config))
     params = _core.EngineParams(
         n_slots=config.engine.n_slots,
         n_queue=config.engine.max_queue,
         cache_prompt=config.engine.cache_prompt,
+        context_shift=config.context.shift,
+        n_keep=-1 if config.context.n_keep is None else config.context.n_keep,
+        n_cache_reuse=config.context.n_cache_reuse,
     )
-    return Engine(_core, _core.Engine(models, params))
+    return Engine(_core, _core.Engine(models, params), folder)
 
 
 def llama_params(config: ServerConfig) -> _core.LlamaParams:

@@ -120,10 +120,67 @@ TEST_CASE("the youngest is preempted, never the last one running") {
   for (Sequence *sequence : setup.admission.admit()) {
     setup.prefill(*sequence);
   }
-  CHECK(setup.admission.preempt_youngest() == 5); // the length of "young"
+  REQUIRE(setup.admission.victim());
+  CHECK(setup.admission.preempt(*setup.admission.victim()) == 5); // the length of "young"
   CHECK(setup.slots.n_busy() == 1);
   CHECK(setup.slots.bound()[0]->order == 1);
   CHECK(setup.kv.n_used() == 3);
-  CHECK_FALSE(setup.admission.preempt_youngest().has_value());
+  CHECK_FALSE(setup.admission.victim());
   CHECK_FALSE(setup.admission.evict_retained());
+}
+
+TEST_CASE("who cannot resume gives way after those who can, the eldest never") {
+  Setup setup(1000);
+  for (const char *text : {"oldest", "older", "young"}) {
+    setup.wait(text);
+  }
+  for (Sequence *sequence : setup.admission.admit()) {
+    setup.prefill(*sequence);
+    sequence->push('x');
+    sequence->has_moved_cells = sequence->order != 2;
+  }
+  CHECK(setup.admission.victim()->order == 2);
+  setup.admission.preempt(*setup.admission.victim());
+  CHECK(setup.admission.victim()->order == 3);
+  CHECK_FALSE(can_resume(*setup.admission.victim()));
+}
+
+TEST_CASE("a wanted slot is taken when it is free, else any other") {
+  Setup setup(1000);
+  setup.wait("first");
+  setup.wait("second");
+  for (auto &waiting : setup.queue) {
+    waiting->wanted_slot = 2;
+  }
+  const auto admitted = setup.admission.admit();
+  REQUIRE(admitted.size() == 2);
+  CHECK(admitted[0]->slot == 2);
+  CHECK(admitted[1]->slot != 2);
+}
+
+TEST_CASE("a pinned prefix goes last, and is taken by whom it suits") {
+  Setup setup(1000);
+  for (const char *text : {"pinned text", "other text", "more"}) {
+    setup.wait(text);
+  }
+  for (Sequence *sequence : setup.admission.admit()) {
+    setup.prefill(*sequence);
+  }
+  for (std::int32_t slot = 0; slot < 3; ++slot) {
+    setup.slots.release(slot);
+  }
+  setup.cache.pin(0); // the one used least recently
+  REQUIRE(setup.admission.evict_retained());
+  REQUIRE(setup.admission.evict_retained());
+  CHECK(setup.cache.length(0) == 11);
+  setup.wait("something else");
+  CHECK(setup.admission.admit()[0]->slot != 0);
+  setup.wait("pinned text goes on");
+  const auto suited = setup.admission.admit();
+  CHECK(suited[0]->slot == 0);
+  CHECK(suited[0]->n_past == 11);
+  CHECK_FALSE(setup.cache.is_pinned(0));
+  setup.slots.release(0);
+  setup.cache.pin(0);
+  CHECK(setup.admission.evict_retained()); // nothing else is left
 }

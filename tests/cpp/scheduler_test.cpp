@@ -297,6 +297,7 @@ TEST_CASE("every kind of request ends in exactly one terminal event") {
                               SideKind::kSlotSave, SideKind::kSlotRestore, SideKind::kSlotErase}) {
     SideRequest side;
     side.call.kind = kind;
+    side.call.slot = 0;
     side.inputs = {TextPrompt{"four"}, TextPrompt{"sixsix"}};
     Request request;
     request.body = std::move(side);
@@ -309,7 +310,7 @@ TEST_CASE("every kind of request ends in exactly one terminal event") {
   }
   CHECK(rig.done(sides[0]).result->embeddings.at(1).at(0) == 6.0F);
   CHECK(rig.done(sides[4]).error == ErrorCode::kInvalidArgument);
-  CHECK(rig.done(sides[4]).param == "file");
+  CHECK(rig.done(sides[4]).param == "filename");
 }
 
 TEST_CASE("a model without side kinds refuses them by terminal event") {

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from llamabox.engine import Engine
+from llamabox.slot_files import SlotFolder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -42,16 +43,21 @@ def rendered_length(*messages: tuple[str, str]) -> int:
     return len("".join(f"{role}:{content}\n" for role, content in messages) + "assistant:")
 
 
-def core_engine(n_slots: int = 4, n_queue: int = 256, **model: Any) -> Any:
-    """An engine of the core on a fake model that says FIXED_TEXT; not started."""
+def core_engine(
+    n_slots: int = 4, n_queue: int = 256, params: dict[str, Any] | None = None, **model: Any
+) -> Any:
+    """An engine of the core on a fake model that says FIXED_TEXT; not started.
+
+    ``params`` are more of the engine's own.
+    """
     model = {"n_ctx": 2048, "n_cells": 8192, "fixed_text": FIXED_TEXT, **model}
     models = core.load_models(core.FakeModelParams(n_slots=n_slots, **model))
-    return core.Engine(models, core.EngineParams(n_slots=n_slots, n_queue=n_queue))
+    return core.Engine(models, core.EngineParams(n_slots=n_slots, n_queue=n_queue, **params or {}))
 
 
-def fake_engine(n_slots: int = 4, n_queue: int = 256, **model: Any) -> Engine:
+def fake_engine(*counts: int, slot_folder: SlotFolder | None = None, **fields: Any) -> Engine:
     """The shell's engine on the same."""
-    return Engine(core, core_engine(n_slots, n_queue, **model))
+    return Engine(core, core_engine(*counts, **fields), slot_folder)
 
 
 def generate(text: str = "hi", n_tokens: int = 16, **fields: Any) -> Any:

@@ -63,7 +63,7 @@ class App:
     def answered(self, exchange: Exchange) -> None:
         """Count the end of any request, also of those that were refused before a handler ran."""
         path = exchange.head.path if exchange.head is not None else ""
-        route = path if self.router.knows(path) else _OTHER_PATH
+        route = self.router.route_of(path) or _OTHER_PATH
         self._metrics.count_request(route, final_status(exchange))
 
     def _gated(self, handler: CallHandler) -> Handler:

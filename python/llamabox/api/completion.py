@@ -85,7 +85,8 @@ def _n_logprobs(engine: Engine, n_prompts: int, values: Values) -> int:
     n_reported = n_logprobs(values["logprobs"])
     if n_reported >= 0:
         n_tokens = generate.get("max_tokens", -1)
-        n_tokens = min(n_tokens, engine.n_ctx) if n_tokens > 0 else engine.n_ctx
+        if n_tokens < 0 or not engine.shifts:
+            n_tokens = min(n_tokens, engine.n_ctx) if n_tokens > 0 else engine.n_ctx
         check_size(n_reported, n_prompts * generate.get("n", 1) * n_tokens)
     return n_reported
 

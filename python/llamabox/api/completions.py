@@ -119,7 +119,7 @@ def _prompt(engine: Engine, prompt: Prompt) -> _core.TextPrompt | _core.TokenPro
     if isinstance(prompt, str):
         return engine.core.TextPrompt(text=prompt)
     # The core says so too, but handing it millions of ids would hold up every other thread.
-    if len(prompt) >= engine.n_ctx:
+    if len(prompt) > engine.n_prompt_max:
         raise ContextExceededError(
             f"the prompt has {len(prompt)} tokens; the context holds {engine.n_ctx}, one of them"
             " for the answer",

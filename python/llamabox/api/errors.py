@@ -21,6 +21,7 @@ class Answer:
 _ANSWERS: dict[type[errors.LlamaboxError], Answer] = {
     errors.InvalidArgumentError: Answer(400, "invalid_request_error"),
     errors.ContextExceededError: Answer(400, "invalid_request_error"),
+    errors.NotFoundError: Answer(404, "not_found_error"),
     errors.UnsupportedError: Answer(400, "not_supported_error"),
     errors.DeadlineExceededError: Answer(408, "invalid_request_error"),
     errors.QueueFullError: Answer(429, "rate_limit_error"),

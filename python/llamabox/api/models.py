@@ -37,8 +37,8 @@ def _meta(call: Call) -> dict[str, Any]:
         "n_ctx": stats.n_kv_cells,
         "n_slot": stats.n_slots,
         "n_slot_ctx": call.engine.n_ctx,
-        "ctx_shift": False,
-        "prompt_cache": True,
+        "ctx_shift": call.engine.shifts,
+        "prompt_cache": call.settings.config.engine.cache_prompt,
         **sampling,
         # The number that means "random" on the command line of llama-box.
         "seed": -1 if sampling["seed"] is None else sampling["seed"],

@@ -8,7 +8,7 @@ each piece of text and a last one for each prompt, which has everything but the 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -45,12 +45,14 @@ class _Shape:
 
     model: str
     settings: dict[str, Any]
+    return_tokens: bool
 
-    def delta(self, index: int, text: str) -> dict[str, Any]:
+    def delta(self, index: int, slot: int, text: str, tokens: list[int]) -> dict[str, Any]:
         return {
             "index": index,
+            "id_slot": slot,
             "content": text,
-            "tokens": [],
+            "tokens": tokens,
             "stop": False,
             "model": self.model,
         }
@@ -60,8 +62,9 @@ class _Shape:
         assert usage is not None
         return {
             "index": index,
+            "id_slot": ended.slot,
             "content": ended.text,
-            "tokens": [],
+            "tokens": ended.tokens,
             "stop": True,
             "model": self.model,
             "tokens_predicted": usage.n_generated,
@@ -69,10 +72,12 @@ class _Shape:
             "tokens_evaluated_cached": usage.n_cached,
             "tokens_drafted": usage.n_draft,
             "tokens_drafted_accepted": usage.n_draft_accepted,
+            "tokens_reasoning": usage.n_reasoning,
             "generation_settings": self.settings,
             "has_new_line": ended.has_new_line,
-            "truncated": False,
+            "truncated": usage.n_dropped > 0,
             "stop_type": ended.reason,
+            "stopping_word": ended.stop_word,
             "timings": timings(usage),
         }
 
@@ -102,7 +107,10 @@ class _Ended:
 
     text: str = ""
     has_new_line: bool = False
+    tokens: list[int] = field(default_factory=list)
+    slot: int = -1
     reason: str = ""
+    stop_word: str = ""
     usage: Usage | None = None
 
 
@@ -116,7 +124,8 @@ class _Sink(Gathering):
         self._shape = shape
         self._exchange = exchange
         self._unread_bytes = 0
-        self._parts: dict[int, tuple[bytes, bytes]] = {}
+        # By index and slot, which a sequence can change.
+        self._parts: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
     def limit_unread(self, n_bytes: int) -> None:
         """Events wait while the client has not taken so many bytes."""
@@ -153,17 +162,25 @@ class _Sink(Gathering):
                 out.append(sse_data(orjson.dumps(self._shape.last(index, ended))))
             return
         text = event.text
+        slot = event.slot
         ended.has_new_line = ended.has_new_line or "\n" in text
+        ended.slot = slot
         if event.kind == "finish":
             ended.reason = event.finish
+            ended.stop_word = event.stop_word
             self.reasons.append(event.finish)
         if self._exchange is None:
             self._texts[index].append(text)
+            ended.tokens += event.tokens if self._shape.return_tokens else ()
+        elif self._shape.return_tokens and (tokens := event.tokens):
+            out.append(sse_data(orjson.dumps(self._shape.delta(index, slot, text, tokens))))
         elif text:
-            parts = self._parts.get(index)
+            parts = self._parts.get((index, slot))
             if parts is None:
-                parts = event_parts(lambda text: orjson.dumps(self._shape.delta(index, text)))
-                self._parts[index] = parts
+                parts = event_parts(
+                    lambda text: orjson.dumps(self._shape.delta(index, slot, text, []))
+                )
+                self._parts[index, slot] = parts
             out += (parts[0], orjson.dumps(text), parts[1])
 
     def _write(self, exchange: Exchange, out: list[bytes], is_last: bool) -> None:
@@ -186,10 +203,11 @@ async def completion(call: Call) -> Response | None:
         loop = asyncio.get_running_loop()
         mixed: list[NativePrompt] = values["prompt"]["prompts"]
         prompts = await loop.run_in_executor(None, _tokenized, call.engine, mixed)
+    return_tokens = values["generate"].get("return_tokens", False)
     requests = build_requests(call, [_prompt(call.engine, prompt) for prompt in prompts], values)
     work = Work(requests, 1, "prompt", schema_field(values))
     reply = values["reply"]
-    shape = _Shape(reply.get("model", call.settings.alias), _settings(call, values))
+    shape = _Shape(reply.get("model", call.settings.alias), _settings(call, values), return_tokens)
     if reply.get("stream", False):
         return await _stream(call, work, shape)
     sink = _Sink(len(requests), shape, None)
@@ -217,11 +235,13 @@ def _settings(call: Call, values: Values) -> dict[str, Any]:
     """What the answer was made with: the request's fields over the server's."""
     sampling = {**sampling_defaults(call.settings.config.sampling), **values["sampling"]}
     generate = values["generate"]
+    context = call.settings.config.context
     return {
         **sampling,
         # The number that means "random" in llama.cpp's interfaces.
         "seed": -1 if sampling["seed"] is None else sampling["seed"],
         "n_predict": generate.get("max_tokens", -1),
+        "n_keep": generate.get("n_keep", -1 if context.n_keep is None else context.n_keep),
         "stop": generate.get("stop", []),
         "stream": values["reply"].get("stream", False),
     }
@@ -246,7 +266,7 @@ def _tokenized(engine: Engine, prompts: list[NativePrompt]) -> list[Prompt]:
 def _prompt(engine: Engine, prompt: Prompt) -> Any:
     if isinstance(prompt, str):
         return engine.core.TextPrompt(text=prompt)
-    if len(prompt) >= engine.n_ctx:
+    if len(prompt) > engine.n_prompt_max:
         raise ContextExceededError(
             f"the prompt has {len(prompt)} tokens; the context holds {engine.n_ctx}, one of them"
             " for the answer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamabox.api.checks import INT32_MAX, Check, array, described, integer, refuse
+from llamabox.api.checks import INT32_MAX, Check, array, boolean, described, integer, refuse
 from llamabox.api.schema import GENERATION, Field, check_max_tokens
 
 MAX_PROMPTS = 64
@@ -85,13 +85,11 @@ NATIVE = (
     # Later in the table than max_tokens, whose name here it is.
     Field("n_predict", check_max_tokens, "generate.max_tokens"),
     Field("cache_prompt", only(True), "none.cache_prompt"),
-    Field("id_slot", only(-1), "none.id_slot"),
     Field("n_discard", only(0), "none.n_discard"),
     Field("n_indent", only(0), "none.n_indent"),
-    Field("n_keep", only(0), "none.n_keep"),
     Field("n_probs", only(0), "logprobs.n_probs"),
     Field("return_progress", only(False), "none.return_progress"),
-    Field("return_tokens", only(False), "none.return_tokens"),
+    Field("return_tokens", boolean, "generate.return_tokens"),
     Field("t_max_predict_ms", only(0, -1), "none.t_max_predict_ms"),
     Field("timings_per_token", only(False), "none.timings_per_token"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from llamabox.api.checks import schema_of
 from llamabox.api.routes import ModelRoute
 from llamabox.api.schema import Field
 
+_NOT_A_WORD = re.compile(r"\W+")
 _ERROR = {
     "type": "object",
     "required": ["error", "detail"],
@@ -61,13 +63,16 @@ def describe(routes: Sequence[ModelRoute], prefix: str, needs_key: bool) -> dict
 def _operation(route: ModelRoute) -> dict[str, Any]:
     statuses = ["200", "401", "403", "404", "421", "503"]
     operation: dict[str, Any] = {
-        "operationId": f"{route.method.lower()}{route.path.replace('/', '_')}",
+        "operationId": f"{route.method.lower()}{_NOT_A_WORD.sub('_', route.path)}",
         "summary": route.summary,
     }
+    if route.parameters:
+        operation["parameters"] = list(route.parameters)
     if route.fields:
         statuses += ["400", "408", "413", "429", "500"]
         content = {"application/json": {"schema": body_schema(route.fields)}}
-        operation["requestBody"] = {"required": True, "content": content}
+        is_required = any(field.required for field in route.fields)
+        operation["requestBody"] = {"required": is_required, "content": content}
     operation["responses"] = {status: _answer(status, route.streams) for status in statuses}
     return operation
 

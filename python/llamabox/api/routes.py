@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llamabox.api.call import CallHandler
 from llamabox.api.chat import chat_completions
@@ -13,7 +14,16 @@ from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
 from llamabox.api.native import completion
 from llamabox.api.native_fields import NATIVE
-from llamabox.api.schema import CHAT, COMPLETION, DETOKENIZE, TEMPLATE, TOKENIZE, Field
+from llamabox.api.schema import (
+    CHAT,
+    COMPLETION,
+    DETOKENIZE,
+    SLOT_FILE,
+    TEMPLATE,
+    TOKENIZE,
+    Field,
+)
+from llamabox.api.slots import ACTION, slot_action
 from llamabox.api.template import apply_template
 from llamabox.api.tokenize import detokenize, tokenize
 
@@ -31,6 +41,8 @@ class ModelRoute:
     fields: Sequence[Field] = ()
     # Whether the answer can be a stream of events.
     streams: bool = False
+    # What the path and the query hold, as OpenAPI has it.
+    parameters: Sequence[dict[str, Any]] = ()
 
 
 MODEL_ROUTES = (
@@ -47,4 +59,12 @@ MODEL_ROUTES = (
     ModelRoute("POST", "/lora-adapters", set_loras, "Set what adapters count by default"),
     ModelRoute("GET", "/props", props, "Template, defaults and number of slots"),
     ModelRoute("GET", "/slots", slots, "What each slot does"),
+    ModelRoute(
+        "POST",
+        "/slots/{id}",
+        slot_action,
+        "Save, restore or erase what a slot holds",
+        SLOT_FILE,
+        parameters=ACTION,
+    ),
 )

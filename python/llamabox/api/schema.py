@@ -22,6 +22,7 @@ from llamabox.api.checks import (
     name,
     number,
     refuse,
+    text,
     token_ids,
 )
 from llamabox.api.conversation import check_continuation, check_effort, check_kwargs
@@ -41,6 +42,7 @@ from llamabox.api.tools import (
     check_tool_choice,
     check_tools,
 )
+from llamabox.slot_files import FILE_NAME
 
 UINT32_MAX = 2**32 - 1
 MAX_CHOICES = 16
@@ -112,6 +114,14 @@ def check_content(value: Any, path: str) -> str | list[str | int]:
     return value
 
 
+def check_file_name(value: Any, path: str) -> str:
+    """A name that cannot lead out of a folder."""
+    if not FILE_NAME.fullmatch(text(value, path)):
+        refuse(path, "must be 1 to 128 letters, digits, '.', '_' and '-', not beginning with '.'")
+    return str(value)
+
+
+described(check_file_name, {"type": "string", "pattern": f"^{FILE_NAME.pattern}$"})
 _STOP = {"type": "string", "minLength": 1, "maxLength": MAX_STOP_BYTES}
 described(check_stop, {"anyOf": [_STOP, {"type": "array", "maxItems": MAX_STOPS, "items": _STOP}]})
 described(check_seed, {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1})
@@ -139,6 +149,9 @@ described(
         ]
     },
 )
+
+# A slot that is preferred when it is free; -1 is any.
+check_slot = integer(-1, INT32_MAX)
 
 # From -1, which asks for the whole context.
 _LOOK_BACK = integer(-1, INT32_MAX)
@@ -187,6 +200,9 @@ GENERATION = (
     Field("frequency_penalty", number(-2, 2), "sampling.frequency_penalty"),
     Field("presence_penalty", number(-2, 2), "sampling.presence_penalty"),
     Field("lora", check_loras, "generate.loras"),
+    Field("id_slot", check_slot, "generate.slot"),
+    Field("n_keep", integer(-1, INT32_MAX), "generate.n_keep"),
+    Field("n_cache_reuse", integer(0, INT32_MAX), "generate.n_cache_reuse"),
     *_SAMPLERS,
     *_CONSTRAINTS,
     Field("n_probs", integer(0, MAX_N_PROBS), "logprobs.n_probs"),
@@ -240,6 +256,8 @@ DETOKENIZE = (
     _MODEL,
     Field("tokens", token_ids, "call.tokens", required=True),
 )
+
+SLOT_FILE = (Field("filename", check_file_name, "slot.filename"),)
 
 Values = dict[str, dict[str, Any]]
 

@@ -24,7 +24,10 @@ class Route:
 
 
 class Router:
-    """Exact paths; HEAD is served by the handler of GET, whose body is then not sent."""
+    """Exact paths, and paths whose last segment is ``{id}``, which stands for any one segment.
+
+    HEAD is served by the handler of GET, whose body is then not sent.
+    """
 
     def __init__(self) -> None:
         self._paths: dict[str, dict[str, Route]] = {}
@@ -49,9 +52,10 @@ class Router:
 
         ERRORS: HttpError 404 for an unknown path, 405 with Allow for another method.
         """
-        methods = self._paths.get(path)
-        if methods is None:
+        known = self.route_of(path)
+        if known is None:
             raise HttpError(404, "there is no such path")
+        methods = self._paths[known]
         route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
             allowed = sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
@@ -61,16 +65,20 @@ class Router:
 
     def large_body(self, path: str) -> bool:
         """Whether any method of the path takes a large body; for ServerOptions."""
-        return any(route.large_body for route in self._paths.get(path, {}).values())
+        known = self.route_of(path)
+        return known is not None and any(one.large_body for one in self._paths[known].values())
 
     def is_public(self, path: str) -> bool:
         """Whether every method of the path is answered to everybody; for Gate."""
-        routes = self._paths.get(path)
-        return routes is not None and all(route.public for route in routes.values())
+        known = self.route_of(path)
+        return known is not None and all(one.public for one in self._paths[known].values())
 
-    def knows(self, path: str) -> bool:
-        """Whether the path is in the table."""
-        return path in self._paths
+    def route_of(self, path: str) -> str | None:
+        """The path as it stands in the table; None for one that does not."""
+        if path in self._paths:
+            return path
+        template = f"{path.rpartition('/')[0]}/{{id}}"
+        return template if template in self._paths else None
 
     async def __call__(self, request: Request, exchange: Exchange) -> Response | None:
         return await self.match(request.method, request.path).handler(request, exchange)

@@ -100,15 +100,12 @@ public:
   }
 };
 
-// Answers every side kind with something that shows what it was given.
+// Answers with something that shows what it was given.
 class FakeSideModel final : public SideModel {
 public:
   bool supports(SideKind /*kind*/) const override { return true; }
 
   Result run(const SideCall &call) override {
-    if (call.kind == SideKind::kSlotRestore && call.file.empty()) {
-      throw Error(ErrorCode::kInvalidArgument, "no file to restore", "file");
-    }
     Result result;
     for (const Prompt &input : call.inputs) {
       result.embeddings.push_back({static_cast<float>(input.size())});
@@ -201,6 +198,8 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   traits.n_cells = params.n_cells;
   traits.n_window = params.n_window;
   traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
+  traits.can_shift =
+      params.can_shift && (params.kind == KvKind::kUnified || params.kind == KvKind::kSplit);
   auto kv = std::make_unique<FakeKv>(traits, params.n_slots);
   auto runner = std::make_unique<FakeRunner>(*kv, params);
   if (handles) {

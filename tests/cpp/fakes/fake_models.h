@@ -26,6 +26,7 @@ struct FakeModelParams {
   std::int32_t end_one_in = 0; // chance of the end token: one in this many; 0: never
   KvKind kind = KvKind::kUnified;
   std::int32_t n_window = 0;
+  bool can_shift = true;    // where the kind of memory can
   std::int32_t step_us = 0; // real time a decode takes, for boundary tests
   std::string fixed_text;   // generate this text over and over instead of hashing
   std::int32_t n_loras = 0; // adapters that count at the start with their id plus one

@@ -1,6 +1,21 @@
 #include "tiny_model.h"
 
+#include <algorithm>
+#include <cmath>
+
 using namespace llamabox;
+
+namespace {
+
+float mean_difference(std::span<const float> a, std::span<const float> b) {
+  float sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    sum += std::abs(a[i] - b[i]);
+  }
+  return sum / static_cast<float>(a.size());
+}
+
+} // namespace
 
 TEST_CASE("kinds and sizes of the memory") {
   const auto traits_of = [](const std::string &name) { return load(name)->kv->traits(); };
@@ -158,4 +173,84 @@ TEST_CASE("sequences that do not exist, and shares that cannot be, are refused")
   CHECK_THROWS_AS(models->kv->share(0, 9, 5), Error);
   CHECK(models->kv->usable_prefix(0, 0) == 0);
   CHECK(models->kv->usable_prefix(2, 5) == 0);
+}
+
+TEST_CASE("who can lose tokens in the middle") {
+  const auto can_shift = [](const std::string &name) { return load(name)->kv->traits().can_shift; };
+  CHECK(can_shift("demo"));
+  CHECK(can_shift("moe"));
+  CHECK_FALSE(can_shift("gemma3")); // its pools differ in size
+  CHECK_FALSE(can_shift("mamba"));
+  CHECK_FALSE(can_shift("hybrid"));
+  CHECK_THROWS_AS(load("mamba")->kv->drop(0, 1, 2), Error);
+}
+
+TEST_CASE("tokens after dropped ones take their positions") {
+  for (const bool unified : {true, false}) {
+    LlamaParams params = small_params("demo");
+    params.context.kv_unified = unified;
+    params.context.n_ctx = unified ? 512 : 2048;
+    const auto models = load_models(params);
+    const std::vector<Token> tokens = some_tokens(60);
+    const std::span<const Token> all = tokens;
+    const std::vector<float> neighbour = run(*models, 1, 0, all);
+    models->kv->trim(1, 59);
+    run(*models, 0, 0, all);
+    models->kv->drop(0, 10, 40);
+    CHECK(models->kv->length(0) == 30);
+    CHECK(models->kv->length(1) == 59);
+    const std::vector<float> shifted = run(*models, 0, 30, some_tokens(3, 700));
+    CHECK(models->kv->length(0) == 33);
+    check_same(*models, run(*models, 1, 59, all.last(1)), neighbour);
+    // Much nearer to the remaining text than to one whose tokens stand elsewhere.
+    std::vector<Token> rest(tokens.begin(), tokens.begin() + 10);
+    rest.insert(rest.end(), tokens.begin() + 40, tokens.end());
+    const auto cold_of = [&](SeqId seq, std::span<const Token> text) {
+      run(*models, seq, 0, text);
+      return run(*models, seq, static_cast<Pos>(text.size()), some_tokens(3, 700));
+    };
+    const std::vector<float> cold = cold_of(2, rest);
+    std::ranges::reverse(rest);
+    const std::vector<float> wrong = cold_of(3, rest);
+    CHECK(mean_difference(shifted, cold) < 0.5F * mean_difference(shifted, wrong));
+  }
+}
+
+TEST_CASE("a saved state continues as the one it was taken from, on every kind of memory") {
+  for (const char *name : {"demo", "moe", "swa", "gemma3", "mamba", "hybrid"}) {
+    CAPTURE(name);
+    const auto models = load(name);
+    const std::vector<Token> tokens = some_tokens(90);
+    run(*models, 0, 0, tokens);
+    const std::vector<std::uint8_t> state = models->kv->save(0);
+    const std::vector<float> undisturbed = run(*models, 0, 90, some_tokens(4, 300));
+
+    CHECK(models->kv->restore(2, state));
+    CHECK(models->kv->length(2) == 90);
+    CHECK(run(*models, 2, 90, some_tokens(4, 300)) == undisturbed);
+
+    const auto other = load(name);
+    run(*other, 1, 0, some_tokens(20)); // its cells come to stand elsewhere
+    CHECK(other->kv->restore(0, state));
+    check_same(*models, run(*other, 0, 90, some_tokens(4, 300)), undisturbed);
+  }
+}
+
+TEST_CASE("a state that does not fit is refused, and the sequence is empty") {
+  const auto models = load("demo");
+  run(*models, 0, 0, some_tokens(200));
+  run(*models, 1, 0, some_tokens(200, 7));
+  const std::vector<std::uint8_t> state = models->kv->save(0);
+  CHECK_FALSE(models->kv->restore(2, state)); // 600 of 512 cells
+  CHECK(models->kv->length(2) == 0);
+  models->kv->trim(1, 0);
+  CHECK(models->kv->restore(2, state));
+  CHECK(models->kv->length(2) == 200);
+
+  LlamaParams split = small_params("demo");
+  split.context.kv_unified = false;
+  split.context.n_ctx = 1024;
+  const auto other = load_models(split);
+  CHECK_FALSE(other->kv->restore(0, state)); // another layout
+  CHECK(other->kv->length(0) == 0);
 }

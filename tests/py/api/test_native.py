@@ -40,8 +40,31 @@ def test_one_prompt_gives_an_object(server: LiveServer) -> None:
 
 def test_a_stop_string_is_a_stop(server: LiveServer) -> None:
     text = fake_text(2, 16)
-    body = server.post("/completion", native(stop=[text[8:11]])).json()
-    assert (body["content"], body["stop_type"]) == (text[:8], "stop")
+    for stop, word in (([text[8:11]], text[8:11]), (["zzz", text[9:11], text[8:11]], text[8:11])):
+        body = server.post("/completion", native(stop=stop)).json()
+        assert (body["content"], body["stop_type"]) == (text[:8], "stop")
+        assert body["stopping_word"] == word
+    assert server.post("/completion", native(stop=["zzz"])).json()["stopping_word"] == ""
+
+
+def test_tokens_come_with_their_text_when_asked_for(server: LiveServer) -> None:
+    text = fake_text(2, 16)
+    whole = server.post("/completion", native(return_tokens=True)).json()
+    assert whole["tokens"] == list(text.encode())
+    assert server.post("/completion", native()).json()["tokens"] == []
+    events = events_of(server.post("/completion", native(return_tokens=True, stream=True)))
+    streamed = [token for event in events[:-1] for token in event["tokens"]]
+    assert streamed == whole["tokens"]
+    assert "".join(event["content"] for event in events[:-1]) == text
+    assert events[-1]["tokens"] == []
+
+
+def test_a_wanted_slot_is_used_when_it_is_free(server: LiveServer) -> None:
+    for slot in (3, 1):
+        body = server.post("/completion", native(id_slot=slot)).json()
+        assert body["id_slot"] == slot
+        events = events_of(server.post("/completion", native(id_slot=slot, stream=True)))
+        assert {event["id_slot"] for event in events} == {slot}
 
 
 @pytest.mark.parametrize(
@@ -99,12 +122,14 @@ def test_the_text_is_that_of_the_openai_route(server: LiveServer) -> None:
         ({"prompt": ["a", -1]}, "prompt[1]"),
         ({"prompt": ["a"] * 65}, "prompt"),
         ({"n_predict": -2}, "n_predict"),
-        ({"n_keep": 5}, "n_keep"),
+        ({"n_keep": -2}, "n_keep"),
+        ({"n_cache_reuse": -1}, "n_cache_reuse"),
         ({"t_max_predict_ms": 100}, "t_max_predict_ms"),
-        ({"return_tokens": True}, "return_tokens"),
+        ({"return_tokens": 1}, "return_tokens"),
         ({"cache_prompt": 1}, "cache_prompt"),
         ({"cache_prompt": False}, "cache_prompt"),
-        ({"id_slot": 1}, "id_slot"),
+        ({"id_slot": 4}, "id_slot"),
+        ({"id_slot": -2}, "id_slot"),
     ],
 )
 def test_what_is_wrong_or_not_there_is_refused_by_name(

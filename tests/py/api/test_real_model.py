@@ -18,7 +18,7 @@ QUESTIONS = ["hello", "What is 2 plus 3?", "Tell me a story.", "Who are you?", "
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    config = demo_config()
+    config = demo_config(context__shift=False)
     live = LiveServer(demo_engine(config), config)
     yield live
     live.close()

@@ -90,6 +90,7 @@ def test_every_spelling_switches_its_field(first: str) -> None:
     # Starts from the other value, so that an option which does nothing is seen.
     opposite = {
         "-kvu": "-no-kvu",
+        "--context-shift": "--no-context-shift",
         "-e": "--no-escape",
         "--enable-reasoning": "--no-enable-reasoning",
         "--warmup": "--no-warmup",

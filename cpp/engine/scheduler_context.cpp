@@ -1,0 +1,124 @@
+// What the scheduler does with the KV of a slot beside running it: a full context loses tokens, and
+// a slot that nobody uses is saved, restored or erased.
+#include "engine/context_shift.h"
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace llamabox {
+namespace {
+
+std::string named(std::int32_t slot) { return "slot " + std::to_string(slot); }
+
+Error holds_nothing(std::int32_t slot) {
+  return {ErrorCode::kNotFound, named(slot) + " holds nothing that could be saved", "id_slot"};
+}
+
+bool is_text(const SavedPrefix &prefix) {
+  return std::ranges::none_of(prefix.keys, [](std::int64_t key) { return key < 0; });
+}
+
+} // namespace
+
+FinishReason Scheduler::make_context_room(Sequence &sequence) {
+  const std::int32_t slot = sequence.slot;
+  const DroppedRange range = range_to_drop(sequence.n_past, sequence.n_keep, limits_.n_ctx);
+  if (!sequence.shifts || range.size() == 0) {
+    return FinishReason::kLength;
+  }
+  if (admission_.make_private(slot, range.end)) {
+    cache_.drop(slot, range.begin, range.end);
+    sequence.n_past -= range.size();
+    sequence.has_moved_cells = true;
+  } else {
+    // Moving a cell moves it for all who hold it, so the rest is computed anew in its new place.
+    sequence.n_past = cache_.trim_to_usable(slot, range.begin);
+    sequence.phase = Phase::kPrefill;
+  }
+  sequence.drop(range.begin, range.end);
+  sequence.request->usage.n_dropped += range.size();
+  ++stats_.n_context_shifts;
+  return FinishReason::kNone;
+}
+
+void Scheduler::check_idle(std::int32_t slot) const {
+  if (slot < 0 || slot >= slots_.n_slots()) {
+    throw Error(ErrorCode::kNotFound, "there is no " + named(slot), "id_slot");
+  }
+  if (slots_.is_bound(slot)) {
+    throw Error(ErrorCode::kUnavailable, named(slot) + " is busy", "id_slot");
+  }
+}
+
+Result Scheduler::save_slot(const SideCall &call) {
+  check_idle(call.slot);
+  const auto loras = lora_sets_.set_of(cache_.class_key(call.slot));
+  SavedPrefix prefix = loras ? cache_.save(call.slot) : SavedPrefix{};
+  if (prefix.keys.empty()) {
+    throw holds_nothing(call.slot);
+  }
+  if (!is_text(prefix)) {
+    throw Error(ErrorCode::kUnsupported, named(call.slot) + " holds media, which is not saved",
+                "id_slot");
+  }
+  Result result;
+  result.n_tokens = static_cast<std::int32_t>(prefix.keys.size());
+  result.saved = std::make_shared<SavedSlot>();
+  result.saved->tokens.assign(prefix.keys.begin(), prefix.keys.end());
+  result.saved->n_exact = prefix.n_exact;
+  result.saved->state = std::move(prefix.state);
+  for (const LoraScale &lora : *loras) {
+    result.saved->loras.emplace_back(lora.id, lora.scale);
+  }
+  return result;
+}
+
+Result Scheduler::restore_slot(const SideCall &call) {
+  check_idle(call.slot);
+  const auto n_tokens = static_cast<Pos>(call.saved ? call.saved->tokens.size() : 0);
+  if (n_tokens == 0 || call.saved->n_exact < 0 || call.saved->n_exact > n_tokens) {
+    throw Error(ErrorCode::kInvalidArgument, "there is nothing to restore", "filename");
+  }
+  if (n_tokens > limits_.n_ctx ||
+      !admission_.make_free(std::max(n_tokens, cache_.length(call.slot)), call.slot)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "the " + std::to_string(n_tokens) + " tokens of the file do not fit into KV now",
+                "filename");
+  }
+  LoraSet loras;
+  for (const auto &[id, scale] : call.saved->loras) {
+    if (id < 0 || static_cast<std::size_t>(id) >= models_.info.loras.size()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "the file needs adapter " + std::to_string(id) + ", which is not loaded",
+                  "filename");
+    }
+    loras.push_back({id, scale});
+  }
+  SavedPrefix prefix;
+  prefix.keys.assign(call.saved->tokens.begin(), call.saved->tokens.end());
+  prefix.n_exact = call.saved->n_exact;
+  prefix.state = std::move(call.saved->state);
+  if (!cache_.restore(call.slot, prefix, lora_sets_.find(loras).key)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "the model's memory does not take the state of the file; nothing has changed",
+                "filename");
+  }
+  cache_.pin(call.slot);
+  Result result;
+  result.n_tokens = n_tokens;
+  return result;
+}
+
+Result Scheduler::erase_slot(const SideCall &call) {
+  check_idle(call.slot);
+  Result result;
+  result.n_tokens = cache_.length(call.slot);
+  cache_.forget(call.slot);
+  return result;
+}
+
+} // namespace llamabox
