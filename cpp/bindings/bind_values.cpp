@@ -45,6 +45,12 @@ void register_prompts(py::module_ &m) {
                          Required{"text", &TextPrompt::text});
   bind_value<TokenPrompt>(m, "TokenPrompt", "Token ids, taken as they are.",
                           Required{"tokens", &TokenPrompt::tokens});
+  bind_value<InfillFile>(m, "InfillFile", "Another file of the project around a gap.",
+                         Required{"name", &InfillFile::name}, Required{"text", &InfillFile::text});
+  using I = InfillPrompt;
+  bind_value<I>(m, "InfillPrompt", "A gap in a text; begun is what is written of it already.",
+                Required{"prefix", &I::prefix}, Required{"suffix", &I::suffix},
+                Field{"begun", &I::begun}, Field{"files", &I::files});
 }
 
 void register_sampling(py::module_ &m) {
@@ -94,7 +100,9 @@ void register_requests(py::module_ &m) {
   bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
                 Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
                 Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
-                Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs});
+                Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs},
+                Field{"tokens_per_second", &G::tokens_per_second},
+                Field{"thinking_budget", &G::thinking_budget});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",
@@ -113,10 +121,11 @@ void register_values(py::module_ &m) {
   register_side_calls(m);
   register_requests(m);
   using E = EngineParams;
-  bind_value<E>(m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
-                Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
-                Field{"n_prompt_workers", &E::n_prompt_workers},
-                Field{"cache_prompt", &E::cache_prompt}, Field{"itl_target_ms", &E::itl_target_ms});
+  bind_value<E>(
+      m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
+      Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
+      Field{"n_prompt_workers", &E::n_prompt_workers}, Field{"cache_prompt", &E::cache_prompt},
+      Field{"render_special", &E::render_special}, Field{"itl_target_ms", &E::itl_target_ms});
 }
 
 } // namespace llamabox

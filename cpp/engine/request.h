@@ -20,11 +20,13 @@ namespace llamabox {
 struct GenerateRequest {
   PromptInput prompt;
   SamplingParams sampling;
-  std::int32_t max_tokens = -1;  // per choice; -1: until the context is full
-  std::int32_t n = 1;            // choices of the same prompt; seeds count up from the first
-  std::vector<std::string> stop; // none is empty
-  std::optional<LoraSet> loras;  // each id at most once; none: what counts for the server now
-  std::int32_t n_logprobs = -1;  // likeliest tokens reported with each token; -1: none, nor its own
+  std::int32_t max_tokens = -1;      // per choice; -1: until the context is full
+  std::int32_t n = 1;                // choices of the same prompt; seeds count up from the first
+  std::vector<std::string> stop;     // none is empty
+  std::optional<LoraSet> loras;      // each id at most once; none: what counts for the server now
+  std::int32_t thinking_budget = -1; // tokens of a thinking block; -1: no limit
+  double tokens_per_second = 0;      // at most, of all choices together; 0: no limit
+  std::int32_t n_logprobs = -1; // likeliest tokens reported with each token; -1: none, nor its own
 };
 
 // The prompt as the model would see it, without running it.

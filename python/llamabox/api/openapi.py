@@ -64,8 +64,10 @@ def _operation(route: ModelRoute) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_')}",
         "summary": route.summary,
     }
+    if route.streams:
+        statuses.append("410")
     if route.fields:
-        statuses += ["400", "408", "413", "429", "500"]
+        statuses += ["400", "408", "413", "415", "429", "500"]
         content = {"application/json": {"schema": body_schema(route.fields)}}
         operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {status: _answer(status, route.streams) for status in statuses}
