@@ -27,7 +27,16 @@ SYSTEM_HEADER = re.compile(
 
 # Layers of python/llamabox. A module not named here is plain: it may import plain ones only. Those
 # of the parent process never reach _core, so that it survives whatever the worker dies of.
-PY_CORE = {"devices", "engine", "event", "metrics", "model_loader", "stream", "upstream_log"}
+PY_CORE = {
+    "devices",
+    "engine",
+    "event",
+    "measure",
+    "metrics",
+    "model_loader",
+    "stream",
+    "upstream_log",
+}
 PY_PARENT = {"access", "supervisor", "listeners"}
 PY_SHELL = {"__main__", "cli", "worker", "worker_main"}
 PY_LAYERS = {

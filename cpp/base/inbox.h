@@ -1,13 +1,16 @@
 // A mailbox, bounded by its producers: many threads put, the owner takes all, or several owners
-// take one each. A taker sleeps on a condition variable, never on a timer.
+// take one each. A taker sleeps on a condition variable, until a time only where it names one.
 // Thread rule: put, nudge and close from any thread; take_all from one owner, take_one from many.
 // Guarantee: items come out in the order they went in; after close() a waiting owner returns.
 // Covered by base_test.
 #pragma once
 
 #include "base/thread_annotations.h"
+#include "base/types.h"
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <iterator>
 #include <optional>
@@ -45,11 +48,15 @@ public:
     signal_.notify_all();
   }
 
-  // Everything put so far, at once; with `wait`, sleeps until there is an item, a nudge or a close.
-  std::vector<T> take_all(bool wait) {
+  // Everything put so far; sleeps until there is an item, a nudge or a close, but no longer than
+  // `wait_ns`: 0 is not at all, kNever for ever.
+  std::vector<T> take_all(std::int64_t wait_ns) {
     MutexLock lock(mutex_);
-    if (wait) {
-      signal_.wait(mutex_, [this]() REQUIRES_LOCK(mutex_) { return signalled_ || closed_; });
+    const auto is_ready = [this]() REQUIRES_LOCK(mutex_) { return signalled_ || closed_; };
+    if (wait_ns == kNever) {
+      signal_.wait(mutex_, is_ready);
+    } else if (wait_ns > 0) {
+      signal_.wait_for(mutex_, std::chrono::nanoseconds(wait_ns), is_ready);
     }
     signalled_ = false;
     std::vector<T> taken(std::make_move_iterator(items_.begin()),

@@ -103,7 +103,14 @@ void register_models(py::module_ &m) {
                                true);
       });
   py::class_<Models, py::smart_holder>(m, "Models", "A loaded model; one engine takes it over.",
-                                       py::module_local());
+                                       py::module_local())
+      .def(
+          "check_sampling",
+          [](const Models &models, const SamplingParams &params) {
+            models.samplers->make(params, {});
+          },
+          py::arg("params"), py::call_guard<py::gil_scoped_release>(),
+          "Raises InvalidArgumentError for what no request could be sampled with.");
 }
 
 } // namespace

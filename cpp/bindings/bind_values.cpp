@@ -50,6 +50,12 @@ void register_prompts(py::module_ &m) {
                          Required{"text", &TextPrompt::text});
   bind_value<TokenPrompt>(m, "TokenPrompt", "Token ids, taken as they are.",
                           Required{"tokens", &TokenPrompt::tokens});
+  bind_value<InfillFile>(m, "InfillFile", "Another file of the project around a gap.",
+                         Required{"name", &InfillFile::name}, Required{"text", &InfillFile::text});
+  using I = InfillPrompt;
+  bind_value<I>(m, "InfillPrompt", "A gap in a text; begun is what is written of it already.",
+                Required{"prefix", &I::prefix}, Required{"suffix", &I::suffix},
+                Field{"begun", &I::begun}, Field{"files", &I::files});
 }
 
 void register_sampling(py::module_ &m) {
@@ -133,7 +139,9 @@ void register_requests(py::module_ &m) {
                 Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
                 Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs},
                 Field{"n_keep", &G::n_keep}, Field{"n_cache_reuse", &G::n_cache_reuse},
-                Field{"slot", &G::slot}, Field{"return_tokens", &G::return_tokens});
+                Field{"slot", &G::slot}, Field{"return_tokens", &G::return_tokens},
+                Field{"tokens_per_second", &G::tokens_per_second},
+                Field{"thinking_budget", &G::thinking_budget});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",
@@ -155,7 +163,7 @@ void register_values(py::module_ &m) {
   bind_value<E>(m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
                 Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
                 Field{"n_prompt_workers", &E::n_prompt_workers},
-                Field{"cache_prompt", &E::cache_prompt}, Field{"itl_target_ms", &E::itl_target_ms},
+                Field{"cache_prompt", &E::cache_prompt}, Field{"render_special", &E::render_special}, Field{"itl_target_ms", &E::itl_target_ms},
                 Field{"context_shift", &E::context_shift}, Field{"n_keep", &E::n_keep},
                 Field{"n_cache_reuse", &E::n_cache_reuse});
 }

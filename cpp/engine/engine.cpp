@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -95,7 +96,11 @@ void Engine::run() {
   Error reason(ErrorCode::kUnavailable, "the server is stopping");
   while (!arrivals_.closed()) {
     try {
-      scheduler_->step(arrivals_.take_all(scheduler_->idle()));
+      const std::int64_t wake_ns = scheduler_->wake_ns();
+      const bool is_time = wake_ns != 0 && wake_ns != kNever;
+      const std::int64_t wait_ns =
+          is_time ? std::max<std::int64_t>(0, wake_ns - clock_->now_ns()) : wake_ns;
+      scheduler_->step(arrivals_.take_all(wait_ns));
     } catch (const std::exception &error) {
       // Nothing a request can cause comes here: the engine's own state is broken.
       reason = Error(ErrorCode::kInternal, error.what());

@@ -36,7 +36,7 @@ std::optional<std::string> broken_invariant(const EngineState &state) {
   if (state.n_open_choices != n_sequences) {
     return "inv.terminal";
   }
-  if (state.n_rows == 0 && n_sequences > 0 && !state.ended_something) {
+  if (state.n_rows == 0 && n_sequences > 0 && state.n_held == 0 && !state.ended_something) {
     return "inv.progress";
   }
   return std::nullopt;

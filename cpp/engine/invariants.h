@@ -25,6 +25,7 @@ struct SequenceState {
 struct EngineState {
   std::vector<SequenceState> bound;
   std::int32_t n_waiting = 0;
+  std::int32_t n_held = 0; // bound sequences that their pace kept out of it
   std::int32_t n_batch = 0;
   std::int32_t n_rows = 0;    // of the step that just ran
   std::int32_t n_classes = 0; // among them

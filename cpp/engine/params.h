@@ -12,6 +12,7 @@ struct EngineParams {
   std::int32_t n_queue = 256;        // accepted requests that may wait for a slot
   std::int32_t n_queue_contexts = 4; // waiting prompt tokens, in multiples of the KV cells
   std::int32_t n_prompt_workers = 1; // threads that render and tokenize
+  bool render_special = false;       // special tokens are part of the text
   bool cache_prompt = true;          // reuse what earlier requests left in KV
   double itl_target_ms = 200;        // a step with running streams takes no more prefill than this
   bool context_shift = false;        // a text outlives its context, where the memory can shift

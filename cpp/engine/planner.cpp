@@ -62,6 +62,11 @@ ClassKey ClassTurn::next(std::span<const Candidate> candidates) {
   return current_;
 }
 
+std::int32_t hold_back(std::vector<Candidate> &candidates) {
+  const auto is_early = [](const Candidate &candidate) { return !candidate.is_due; };
+  return static_cast<std::int32_t>(std::erase_if(candidates, is_early));
+}
+
 double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms) {
   const auto n_decodes = std::ranges::count_if(candidates, &Candidate::decoding);
   const auto n_all = static_cast<double>(candidates.size());

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace llamabox {
 
@@ -43,6 +44,10 @@ private:
   ClassKey current_ = 0;
   std::int32_t n_steps_ = 0; // of the turn
 };
+
+// Takes out whoever is not due: it keeps its slot, takes no row and no class waits for it. Returns
+// how many they are.
+std::int32_t hold_back(std::vector<Candidate> &candidates);
 
 // How long a step beside running decodes may take: the target once for the streams that run, and
 // once more for each prompt that waits beside each of them. One long prompt hardly delays many

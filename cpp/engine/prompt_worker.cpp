@@ -1,5 +1,7 @@
 #include "engine/prompt_worker.h"
 
+#include "engine/thinking_budget.h"
+
 #include <exception>
 #include <utility>
 
@@ -27,6 +29,10 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   if (generate.loras) {
     check_loras(*generate.loras, models);
   }
+  if (!(generate.tokens_per_second >= 0)) {
+    throw Error(ErrorCode::kInvalidArgument, "tokens_per_second must be at least 0",
+                "tokens_per_second");
+  }
   EncodedPrompt encoded = models.encoder->encode(generate.prompt);
   if (encoded.prompt.tokens.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "the prompt has no tokens", "prompt");
@@ -38,12 +44,20 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   arrival.shown_tokens =
       std::make_shared<const std::vector<Token>>(std::move(encoded.shown_tokens));
   SamplingParams sampling = generate.sampling;
+  // Where the request's own grammar holds from the first token there is no thinking to limit.
+  const bool is_free =
+      !encoded.grammar.empty() || (sampling.grammar.empty() && sampling.json_schema.empty());
   if (!encoded.grammar.empty()) {
     sampling.grammar = std::move(encoded.grammar);
     sampling.json_schema.clear(); // of all answers; the grammar of tools is of this one
   }
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
-    arrival.samplers.push_back(models.samplers->make(sampling, arrival.prompt->tokens));
+    auto sampler = models.samplers->make(sampling, arrival.prompt->tokens);
+    if (generate.thinking_budget >= 0 && is_free && !encoded.thinking.end_tokens.empty()) {
+      sampler = std::make_unique<BudgetedSampler>(std::move(sampler), *models.vocab,
+                                                  encoded.thinking, generate.thinking_budget);
+    }
+    arrival.samplers.push_back(std::move(sampler));
     if (sampling.seed) {
       ++*sampling.seed;
     }

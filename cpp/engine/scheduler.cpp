@@ -69,8 +69,10 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
 
 StepPlan Scheduler::plan() {
   std::vector<Candidate> candidates;
+  const std::int64_t now_ns = clock_.now_ns();
   for (const Sequence *sequence : slots_.bound()) {
     Candidate candidate;
+    candidate.is_due = sequence->is_due(now_ns);
     candidate.slot = sequence->slot;
     candidate.decoding = sequence->phase == Phase::kDecode;
     candidate.n_left = sequence->n_left();
@@ -78,9 +80,12 @@ StepPlan Scheduler::plan() {
     candidate.n_skipped = sequence->n_skipped;
     candidate.order = sequence->order;
     candidate.class_key = sequence->class_key;
-    candidate.n_draft_max = can_draft_ ? limits_.n_batch : 0;
+    // One token comes without a draft.
+    const std::int32_t n_due = sequence->request->pace.n_due(now_ns);
+    candidate.n_draft_max = can_draft_ ? std::clamp(n_due - 1, 0, limits_.n_batch) : 0;
     candidates.push_back(candidate);
   }
+  n_last_held_ = hold_back(candidates);
   if (candidates.empty()) {
     return {};
   }
@@ -127,6 +132,7 @@ bool Scheduler::make_cells(StepPlan &step_plan) {
   }
   if (Sequence *victim = admission_.victim()) {
     ++stats_.n_preempted;
+    may_admit_ = true;
     if (can_resume(*victim)) {
       stats_.n_preempted_tokens += static_cast<std::uint64_t>(admission_.preempt(*victim));
     } else {
@@ -166,8 +172,10 @@ void Scheduler::fail_decoded(const PackedStep &step) {
 }
 
 void Scheduler::commit(const PackedStep &step) {
+  const std::int64_t now_ns = clock_.now_ns();
   for (Sequence *sequence : slots_.bound()) {
-    ++sequence->n_skipped;
+    // Whom its pace holds back is not passed over.
+    sequence->n_skipped += sequence->is_due(now_ns) ? 1 : 0;
   }
   // All memory first: a sequence that ends while others are verified must find it consistent.
   for (const PackedRows &part : step.parts) {
@@ -196,6 +204,7 @@ void Scheduler::verify(const PackedRows &part) {
   const std::int32_t first = part.first_row + part.n_committed - 1;
   std::int32_t n_accepted = 0;
   FinishReason reason = FinishReason::kNone;
+  may_admit_ = may_admit_ || sequence.phase == Phase::kPrefill; // siblings wait for its prompt
   sequence.phase = Phase::kDecode;
   for (std::int32_t i = 0; i <= n_draft; ++i) {
     const std::span<const float> logits = models_.runner->logits(first + i);
@@ -250,6 +259,24 @@ void Scheduler::account(const PackedStep &step, double ms) {
   stats_.decode_seconds += ms / 1e3 * step.n_decode_rows / n_rows;
 }
 
+std::int64_t Scheduler::wake_ns() const {
+  if (!queue_.empty() && (may_admit_ || slots_.n_busy() == 0)) {
+    return 0;
+  }
+  const std::int64_t now_ns = clock_.now_ns();
+  std::int64_t wake_ns = kNever;
+  for (const Sequence *sequence : slots_.bound()) {
+    if (sequence->is_due(now_ns)) {
+      return 0;
+    }
+    wake_ns = std::min(wake_ns, sequence->request->pace.due_ns());
+  }
+  for (const auto &[id, request] : live_) {
+    wake_ns = std::min(wake_ns, request->deadline_ns);
+  }
+  return wake_ns;
+}
+
 EngineState Scheduler::state() const {
   EngineState state;
   for (const Sequence *sequence : slots_.bound()) {
@@ -266,6 +293,7 @@ EngineState Scheduler::state() const {
   state.n_waiting = queue_.size();
   state.n_batch = limits_.n_batch;
   state.n_rows = n_last_rows_;
+  state.n_held = n_last_held_;
   state.n_classes = n_last_classes_;
   state.n_cells = cache_.traits().n_cells;
   state.n_cells_used = cache_.n_used();

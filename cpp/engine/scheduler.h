@@ -46,8 +46,11 @@ public:
   // One pass. Throws nothing a request could cause; std::exception means the engine is broken.
   void step(std::vector<Arrival> arrivals);
 
-  // True when a step without arrivals, nudges or cancellations would do nothing.
   bool idle() const { return live_.empty(); }
+
+  // When the next step has something to do without arrivals or nudges: 0 is at once, kNever when
+  // idle, else the time at which the first sequence held back by its pace is due, or a deadline.
+  std::int64_t wake_ns() const;
 
   // Ends every request; the events are published.
   void end_all(const Error &reason);
@@ -112,9 +115,11 @@ private:
   std::vector<Event> events_; // of this step
   Stats stats_;
   std::uint64_t n_arrived_ = 0;
-  std::int32_t n_last_rows_ = 0;                           // of the last step
-  std::int32_t n_last_classes_ = 0;                        // among its rows
-  bool ended_something_ = false;                           // in the last step
+  std::int32_t n_last_rows_ = 0;    // of the last step
+  std::int32_t n_last_held_ = 0;    // by their pace, in the last plan
+  std::int32_t n_last_classes_ = 0; // among its rows
+  bool ended_something_ = false;    // in the last step
+  bool may_admit_ = false; // what the queue waits for has changed since it was last looked at
   std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };
 

@@ -92,6 +92,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   const LoraClass lora_class = lora_sets_.find(generate.loras.value_or(default_loras_));
   request.usage.n_prompt = n_prompt;
   request.n_open = generate.n;
+  request.pace = Pace(generate.tokens_per_second);
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
     auto sequence = std::make_unique<Sequence>();
     sequence->request = &request;
@@ -171,6 +172,7 @@ void Scheduler::end_cancelled() {
 
 void Scheduler::admit() {
   const std::int64_t now_ns = clock_.now_ns();
+  may_admit_ = false;
   for (Sequence *sequence : admission_.admit()) {
     LiveRequest &request = *sequence->request;
     if (!request.admitted) {

@@ -33,11 +33,18 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
     stats_.itl_ms.observe(ms_between(sequence.last_token_ns, request.last_token_ns));
   }
   sequence.last_token_ns = request.last_token_ns;
+  request.pace.take(request.last_token_ns);
   ++request.usage.n_generated;
   ++stats_.n_generated_tokens;
   sequence.push(token);
-  if (models_.vocab->is_end_of_generation(token) ||
-      sequence.text.feed(models_.vocab->piece(token, sequence.shows(token)))) {
+  const bool is_end = models_.vocab->is_end_of_generation(token);
+  // What ends an answer is no part of one that is read for calls and reasoning.
+  const bool is_shown = params_.render_special && (!is_end || !sequence.parser);
+  if (is_end && !is_shown) {
+    return FinishReason::kStop;
+  }
+  const std::string piece = models_.vocab->piece(token, is_shown || sequence.shows(token));
+  if (sequence.text.feed(piece) || is_end) {
     return FinishReason::kStop;
   }
   // A text that may outlive its context and has no limit of its own ends after one context.
@@ -110,6 +117,7 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
   events_.push_back(std::move(event));
   stats_.output_tokens.observe(sequence.n_generated());
   slots_.release(sequence.slot); // its KV stays as a retained prefix
+  may_admit_ = true;
   if (--request.n_open == 0) {
     end_request(request, nullptr, nullptr);
   }
@@ -123,6 +131,7 @@ void Scheduler::end_request(LiveRequest &request, const Error *error,
     }
   }
   queue_.remove(&request);
+  may_admit_ = true;
   Event event;
   event.request = request.id;
   event.kind = EventKind::kDone;

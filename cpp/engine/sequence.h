@@ -7,6 +7,7 @@
 #include "base/event.h"
 #include "base/types.h"
 #include "engine/output.h"
+#include "engine/pace.h"
 #include "engine/prompt_worker.h"
 #include "model/lora.h"
 #include "model/output_parser.h"
@@ -34,6 +35,7 @@ struct LiveRequest {
   std::int64_t last_token_ns = 0;
   std::int32_t n_open = 0; // choices that have not finished
   bool admitted = false;   // had a slot at least once
+  Pace pace;               // of all choices together
   Usage usage;
 };
 
@@ -71,6 +73,11 @@ struct Sequence {
   Pos n_past = 0;                 // tokens already in KV
   std::int32_t n_skipped = 0;     // steps since it last had rows
   std::int64_t last_token_ns = 0; // 0: none yet
+
+  // Whether the limit of its request lets it run in a step that begins now.
+  bool is_due(std::int64_t now_ns) const {
+    return phase != Phase::kDecode || request->pace.n_due(now_ns) > 0;
+  }
 
   bool shows(Token token) const {
     return std::binary_search(shown_tokens->begin(), shown_tokens->end(), token);

@@ -20,6 +20,7 @@ struct Candidate {
   std::uint64_t order = 0;    // of arrival
   ClassKey class_key = 0;     // only sequences of one class share a step
   std::int32_t n_draft_max = 0;
+  bool is_due = true; // false: the pace of its request does not let it run yet
 };
 
 struct PlannedRows {

@@ -130,6 +130,24 @@ MakeOutputParser parser_of(const common_chat_params &params, const ChatPrompt &c
   return [format = std::move(format)] { return std::make_unique<ChatOutputParser>(format); };
 }
 
+ThinkingMarks marks_of(const common_chat_params &params) {
+  ThinkingMarks marks;
+  const auto &begin = params.thinking_start_tag;
+  if (begin.empty()) {
+    return marks;
+  }
+  // What the template wrote of the answer tells whether it has begun to think.
+  const std::string &begun = params.generation_prompt;
+  const std::size_t at = begun.rfind(begin);
+  marks.is_open = at != std::string::npos;
+  for (const std::string &end : params.thinking_end_tags) {
+    marks.is_open = marks.is_open && begun.find(end, at) == std::string::npos;
+  }
+  marks.begin = begin;
+  marks.ends = params.thinking_end_tags;
+  return marks;
+}
+
 } // namespace
 
 ChatTemplate::ChatTemplate(const llama_model *model, const std::string &source)
@@ -152,13 +170,16 @@ RenderedChat ChatTemplate::render(const ChatPrompt &chat) const {
   if (chat.messages.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "messages is empty", "messages");
   }
-  if (!chat.tools.empty() && !supports_tools()) {
-    throw Error(ErrorCode::kInvalidArgument, "the chat template of this model takes no tools",
+  if (!chat.tools.empty() && (!is_explicit() || !supports_tools())) {
+    throw Error(ErrorCode::kInvalidArgument,
+                is_explicit() ? "the chat template of this model takes no tools"
+                              : "this model has no chat template, so that it takes no tools",
                 "tools");
   }
   common_chat_params params = apply(templates_.get(), chat);
   RenderedChat rendered;
   rendered.make_parser = parser_of(params, chat);
+  rendered.thinking = marks_of(params);
   rendered.grammar = call_grammar(params, chat);
   rendered.text = std::move(params.prompt);
   rendered.stop = std::move(params.additional_stops);

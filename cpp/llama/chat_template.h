@@ -21,6 +21,7 @@ struct RenderedChat {
   std::string text;
   std::vector<std::string> stop;  // strings after which the template wants no more
   std::vector<std::string> shown; // special tokens whose text the parser needs
+  ThinkingMarks thinking;         // without the tokens
   Grammar grammar;                // of tool calls; its triggers are words and patterns
   MakeOutputParser make_parser;   // empty: plain text
 };

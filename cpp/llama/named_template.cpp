@@ -186,6 +186,8 @@ RenderedChat NamedTemplate::render(const ChatPrompt &chat) const {
   rendered.text = format(chat);
   rendered.shown = {std::string(kThink), std::string(kEndThink)};
   rendered.make_parser = make_parser_;
+  rendered.thinking.begin = kThink;
+  rendered.thinking.ends = {std::string(kEndThink)};
   return rendered;
 }
 

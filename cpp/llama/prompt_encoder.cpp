@@ -11,7 +11,8 @@ namespace llamabox {
 
 LlamaPromptEncoder::LlamaPromptEncoder(const llama_model *model, const Vocab &vocab,
                                        const ChatParams &chat)
-    : vocab_(vocab), template_(model, chat.template_source) {
+    : vocab_(vocab), infill_(llama_model_get_vocab(model), vocab),
+      template_(model, chat.template_source) {
   if (!chat.template_name.empty()) {
     named_ = std::make_unique<const NamedTemplate>(model, chat.template_name);
   }
@@ -27,6 +28,11 @@ EncodedPrompt LlamaPromptEncoder::encode(const PromptInput &input) const {
   }
   if (const auto *tokens = std::get_if<TokenPrompt>(&input)) {
     return encode_tokens(tokens->tokens);
+  }
+  if (const auto *infill = std::get_if<InfillPrompt>(&input)) {
+    EncodedPrompt encoded;
+    encoded.prompt.tokens = infill_.encode(*infill);
+    return encoded;
   }
   return encode_chat(std::get<ChatPrompt>(input));
 }
@@ -85,6 +91,11 @@ EncodedPrompt LlamaPromptEncoder::encode_chat(const ChatPrompt &chat) const {
       trigger.kind = GrammarTrigger::Kind::kToken;
       encoded.shown_tokens.push_back(trigger.token);
     }
+  }
+  encoded.thinking = std::move(rendered.thinking);
+  if (!encoded.thinking.ends.empty() && !encoded.thinking.begin.empty()) {
+    encoded.thinking.end_tokens =
+        vocab_.tokenize(encoded.thinking.ends.front(), {.parse_special = true});
   }
   std::sort(encoded.shown_tokens.begin(), encoded.shown_tokens.end());
   return encoded;

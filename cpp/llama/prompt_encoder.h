@@ -5,6 +5,7 @@
 #pragma once
 
 #include "llama/chat_template.h"
+#include "llama/infill_format.h"
 #include "llama/named_template.h"
 #include "llama/params.h"
 #include "model/prompt_encoder.h"
@@ -35,6 +36,7 @@ private:
   Token single_token(const std::string &text) const; // kNoToken when it takes several
 
   const Vocab &vocab_;
+  InfillFormat infill_;
   ChatTemplate template_;
   std::unique_ptr<const NamedTemplate> named_; // instead, where the server was given a name
 };

@@ -70,14 +70,36 @@ struct TokenPrompt {
   std::vector<Token> tokens; // ids are checked against the vocabulary by encode()
 };
 
-using PromptInput = std::variant<TextPrompt, TokenPrompt, ChatPrompt>;
+struct InfillFile {
+  std::string name;
+  std::string text;
+};
+
+// A gap in a text, to be filled by the model.
+struct InfillPrompt {
+  std::string prefix;            // before the gap
+  std::string suffix;            // after it
+  std::string begun;             // of the gap, what is written already
+  std::vector<InfillFile> files; // others of the same project
+};
+
+using PromptInput = std::variant<TextPrompt, TokenPrompt, ChatPrompt, InfillPrompt>;
+
+// What encloses a thinking block in an answer; no end tokens: the answers have none.
+struct ThinkingMarks {
+  std::string begin;
+  std::vector<std::string> ends; // any of them
+  std::vector<Token> end_tokens; // that write the first of them
+  bool is_open = false;          // the prompt has begun the block
+};
 
 struct EncodedPrompt {
   Prompt prompt;
-  std::string text;                // rendered; empty for token prompts
-  std::vector<std::string> stop;   // stop strings the template asks for
-  MakeOutputParser make_parser;    // empty: plain text
-  Grammar grammar;                 // that tools ask for; empty: the request's own
+  std::string text;              // rendered; empty for token prompts
+  std::vector<std::string> stop; // stop strings the template asks for
+  MakeOutputParser make_parser;  // empty: plain text
+  Grammar grammar;               // that tools ask for; empty: the request's own
+  ThinkingMarks thinking;
   std::vector<Token> shown_tokens; // special ones whose text the parser needs; ascending
 };
 

@@ -25,6 +25,8 @@ __all__: list[str] = [
     "GgufOverride",
     "Grammar",
     "Histogram",
+    "InfillFile",
+    "InfillPrompt",
     "LlamaParams",
     "LogLevel",
     "LogitBias",
@@ -244,6 +246,29 @@ class TokenPrompt:
     ) -> None: ...
     @property
     def tokens(self) -> list[int]: ...
+
+class InfillFile:
+    """
+    Another file of the project around a gap.
+    """
+    def __init__(self, *, name: str, text: str) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+class InfillPrompt:
+    """
+    A gap in a text; begun is what is written of it already.
+    """
+    def __init__(
+        self,
+        *,
+        prefix: str,
+        suffix: str,
+        begun: str = "",
+        files: collections.abc.Sequence[InfillFile] = [],
+    ) -> None: ...
 
 class Grammar:
     """
@@ -469,13 +494,15 @@ class GenerateRequest:
     def __init__(
         self,
         *,
-        prompt: TextPrompt | TokenPrompt | ChatPrompt,
+        prompt: TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt,
         sampling: SamplingParams = ...,
         max_tokens: typing.SupportsInt | typing.SupportsIndex = -1,
         n: typing.SupportsInt | typing.SupportsIndex = 1,
         stop: collections.abc.Sequence[str] = [],
         loras: collections.abc.Sequence[LoraScale] | None = None,
         n_logprobs: typing.SupportsInt | typing.SupportsIndex = -1,
+        tokens_per_second: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
     ) -> None: ...
     @property
     def loras(self) -> list[LoraScale] | None: ...
@@ -486,7 +513,7 @@ class GenerateRequest:
     @property
     def n_logprobs(self) -> int: ...
     @property
-    def prompt(self) -> TextPrompt | TokenPrompt | ChatPrompt: ...
+    def prompt(self) -> TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt: ...
     @property
     def sampling(self) -> SamplingParams: ...
     @property
@@ -496,9 +523,9 @@ class RenderRequest:
     """
     Ask for the prompt as the model would see it.
     """
-    def __init__(self, *, prompt: TextPrompt | TokenPrompt | ChatPrompt) -> None: ...
+    def __init__(self, *, prompt: TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt) -> None: ...
     @property
-    def prompt(self) -> TextPrompt | TokenPrompt | ChatPrompt: ...
+    def prompt(self) -> TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt: ...
 
 class SideRequest:
     """
@@ -508,12 +535,12 @@ class SideRequest:
         self,
         *,
         call: SideCall,
-        inputs: collections.abc.Sequence[TextPrompt | TokenPrompt | ChatPrompt] = [],
+        inputs: collections.abc.Sequence[TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt] = [],
     ) -> None: ...
     @property
     def call(self) -> SideCall: ...
     @property
-    def inputs(self) -> list[TextPrompt | TokenPrompt | ChatPrompt]: ...
+    def inputs(self) -> list[TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt]: ...
 
 class Request:
     """
@@ -545,6 +572,7 @@ class EngineParams:
         n_queue_contexts: typing.SupportsInt | typing.SupportsIndex = 4,
         n_prompt_workers: typing.SupportsInt | typing.SupportsIndex = 1,
         cache_prompt: bool = True,
+        render_special: bool = False,
         itl_target_ms: typing.SupportsFloat | typing.SupportsIndex = 200.0,
     ) -> None: ...
     @property
@@ -761,6 +789,10 @@ class Models:
     """
     A loaded model; one engine takes it over.
     """
+    def check_sampling(self, params: SamplingParams) -> None:
+        """
+        Raises InvalidArgumentError for what no request could be sampled with.
+        """
 
 class Engine:
     """

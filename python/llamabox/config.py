@@ -123,6 +123,11 @@ class EngineConfig:
     kv_unified: bool = True
     # Reuse what an earlier request left in the cells.
     cache_prompt: bool = True
+    # Whether special tokens are part of the answers' text.
+    special: bool = False
+    # Most tokens per second that a request may ask for by its header; 0 reads no header, None is
+    # what the model does when it is measured at the start.
+    tokens_per_second: int | None = 0
     # Read and not used: the cells need no defragmentation.
     defrag_thold: float = 0.1
 
@@ -194,6 +199,8 @@ class ChatConfig:
     template_kwargs: dict[str, Any] = field(default_factory=dict)
     # Whether a model that can think does, unless a request says otherwise.
     enable_reasoning: bool = True
+    # Tokens that a thinking block may have unless a request says otherwise; None is no limit.
+    reasoning_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class CoreModule(Protocol):
     ToolChoice: type[_core.ToolChoice]
     TextPrompt: type[_core.TextPrompt]
     TokenPrompt: type[_core.TokenPrompt]
+    InfillFile: type[_core.InfillFile]
+    InfillPrompt: type[_core.InfillPrompt]
     Grammar: type[_core.Grammar]
     LogitBias: type[_core.LogitBias]
     SamplingParams: type[_core.SamplingParams]
@@ -63,6 +65,8 @@ class Engine:
         self.info = engine.info
         # What each LoRA adapter counts in requests that name none.
         self.lora_scales = [lora.scale for lora in engine.info.loras]
+        # Tokens per second of one stream alone; 0 until it has been measured.
+        self.measured_rate = 0
         # Tokens that one sequence may hold.
         self.n_ctx = engine.n_ctx
         # Whether texts and prompts may be longer than that.

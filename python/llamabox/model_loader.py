@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from llamabox import _core
 from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
-from llamabox.engine import Engine
-from llamabox.errors import LoadFailedError
+from llamabox.engine import CoreModule, Engine
+from llamabox.errors import InvalidArgumentError, LoadFailedError
 from llamabox.slot_files import slot_folder
 from llamabox.upstream_log import least_level
 
@@ -21,13 +21,21 @@ def prepare_core(config: ServerConfig, log_fd: int) -> None:
     _core.init_backends()
 
 
-def load_engine(config: ServerConfig) -> Engine:
+def load_engine(
+    config: ServerConfig,
+    default_sampling: Callable[[CoreModule], _core.SamplingParams] | None = None,
+) -> Engine:
     """Load the model; takes seconds to minutes and lets other threads run.
+
+    ``default_sampling`` makes what a request without fields of its own is sampled with; the model
+    must be able to.
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
     folder = slot_folder(config, _core.build_info()["llama_cpp_build"])
     models = _core.load_models(llama_params(config))
+    if default_sampling is not None:
+        _check_sampling(models, default_sampling(_core))
     params = _core.EngineParams(
         n_slots=config.engine.n_slots,
         n_queue=config.engine.max_queue,
@@ -35,8 +43,18 @@ def load_engine(config: ServerConfig) -> Engine:
         context_shift=config.context.shift,
         n_keep=-1 if config.context.n_keep is None else config.context.n_keep,
         n_cache_reuse=config.context.n_cache_reuse,
+        render_special=config.engine.special,
     )
     return Engine(_core, _core.Engine(models, params), folder)
+
+
+def _check_sampling(models: _core.Models, sampling: _core.SamplingParams) -> None:
+    """Find out now what every request would stumble over: a grammar that is none, a foreign id."""
+    try:
+        models.check_sampling(sampling)
+    except InvalidArgumentError as error:
+        option = "--" + (error.param or "sampling").replace("_", "-")
+        raise LoadFailedError(f"{option}: {error.message}") from None
 
 
 def llama_params(config: ServerConfig) -> _core.LlamaParams:

@@ -64,6 +64,10 @@ class _Reader:
     refused: list[tuple[str, Refuse]] = field(default_factory=list)
     action: Action | None = None
     action_filter: str | None = None
+    # What is set below these words, by the environment.
+    below: Mapping[str, Any] = field(default_factory=dict)
+    # Fields that an option has put back to their defaults.
+    undone: set[str] = field(default_factory=set)
 
     def read(self) -> None:
         while self.at < len(self.words) and self.action is None:
@@ -93,7 +97,7 @@ class _Reader:
         effect = option.effect
         if isinstance(effect, Store):
             item = self._read_value(effect.value, flag, attached)
-            if effect.needs is not None and not self.values.get(effect.needs):
+            if effect.needs is not None and not self._is_set(effect.needs):
                 raise UsageError(f"{flag} needs --{effect.needs.partition('.')[2]} before it")
             self._reset(effect.resets)
             held = self.values.get(effect.target, ()) if effect.repeats else ()
@@ -145,6 +149,10 @@ class _Reader:
         for target in targets:
             self.values.pop(target, None)
             self.spelled.pop(target, None)
+            self.undone.add(target)
+
+    def _is_set(self, target: str) -> bool:
+        return bool(self.values.get(target, target not in self.undone and self.below.get(target)))
 
     def _set(self, target: str, flag: str, value: object) -> None:
         self.values[target] = value
@@ -161,13 +169,21 @@ def parse(words: Sequence[str], environment: Mapping[str, str] | None = None) ->
     Raises UsageError for a bad or missing value, a word that belongs to no flag, and options that
     contradict each other.
     """
-    reader = _Reader(words)
-    reader.read()
     below = _Reader(())
-    # What is asked for its help or version answers, whatever the environment holds.
-    if reader.action is None:
+    wrong: UsageError | None = None
+    try:
         _read_environment(below, environment or {})
-    config = ServerConfig().with_values({**below.values, **reader.values})
+    except UsageError as error:
+        wrong = error
+    reader = _Reader(words, below=below.values)
+    reader.read()
+    # What is asked for its help or version answers, whatever the environment holds.
+    if reader.action is not None:
+        below = _Reader(())
+    elif wrong is not None:
+        raise wrong
+    inherited = {k: v for k, v in below.values.items() if k not in reader.undone}
+    config = ServerConfig().with_values({**inherited, **reader.values})
     if reader.action is None:
         config = _checked(config, {**below.spelled, **reader.spelled})
     return CommandLine(

@@ -142,6 +142,10 @@ _CONTEXT_OPTIONS = (
                 Store("engine.n_ubatch", integer(1))),
     _completion("-np --parallel", f"Slots: sequences decoded at once, up to {MAX_N_SLOTS}",
                 Store("engine.n_slots", integer(1, MAX_N_SLOTS))),
+    _completion("-tps --tokens-per-second",
+                "Limit of X-Request-Tokens-Per-Second; 0 = header ignored, -1 = measured at start",
+                Store("engine.tokens_per_second", integer(0, special={-1: None},
+                                                          meaning="-1 to measure it"))),
     _completion("-t --threads", "Compute threads while generating; 0 and below = one per core",
                 Store("engine.n_threads", _threads()), "-1"),
     _completion("-tb --threads-batch", "Compute threads while a prompt is read",
@@ -188,6 +192,11 @@ _CHAT_OPTIONS = (
                 Assign("chat.enable_reasoning", True)),
     _completion("--no-enable-reasoning", "Keep a model from thinking, where its template can",
                 Assign("chat.enable_reasoning", False)),
+    _completion("--reasoning-budget", "Tokens a thinking block may have; 0 = none, -1 = no limit",
+                Store("chat.reasoning_budget", integer(0, special={-1: None},
+                                                       meaning="-1 for no limit")), "-1"),
+    _completion("-sp --special", "Show special tokens in the answers",
+                Assign("engine.special", True)),
 )  # fmt: skip
 
 _SAMPLING_OPTIONS = (

@@ -13,22 +13,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from llamabox.access import cors_of, gate_of
 from llamabox.api.app import App
 from llamabox.api.call import Settings
+from llamabox.api.sampling_fields import sampling_params
 from llamabox.config import HttpConfig, ServerConfig
-from llamabox.engine import Engine
+from llamabox.engine import CoreModule, Engine
 from llamabox.errors import LlamaboxError
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
 from llamabox.http.service import ServerOptions
 from llamabox.http.tls import server_context
 from llamabox.log import fields
+from llamabox.measure import measure_rate
 from llamabox.upstream_log import UpstreamLog
 from llamabox.worker_channel import notify_ready
+
+if TYPE_CHECKING:
+    from llamabox import _core
 
 Load = Callable[[ServerConfig, int], Engine]
 """Loads an engine; the second argument is a descriptor for upstream's log lines."""
@@ -114,15 +120,18 @@ class Worker:
             _logger.error("cannot load the model", extra=fields(path=path, reason=error.message))
             await self._server.shutdown(grace_s=0)
             return 1
-        self._serve(engine, addresses)
+        await self._serve(engine, addresses)
         await stopped
         await self._drain()
         await engine.stop()
         upstream_log.close()
         return 0
 
-    def _serve(self, engine: Engine, addresses: list[str]) -> None:
+    async def _serve(self, engine: Engine, addresses: list[str]) -> None:
         engine.start()
+        if self._config.engine.tokens_per_second is None:
+            engine.measured_rate = await measure_rate(engine, self._config.engine.n_ubatch)
+            _logger.info("measured", extra=fields(tokens_per_second=engine.measured_rate))
         self._app.engine = engine
         _logger.info(
             "ready",
@@ -186,8 +195,11 @@ def _load(config: ServerConfig, log_fd: int) -> Engine:
     """The real loader; imported here, since the import itself takes a moment."""
     from llamabox.model_loader import load_engine, prepare_core
 
+    def default_sampling(core: CoreModule) -> _core.SamplingParams:
+        return sampling_params(core, config.sampling, {"sampling": {}, "constraint": {}})
+
     prepare_core(config, log_fd)
-    return load_engine(config)
+    return load_engine(config, default_sampling)
 
 
 def _leave_while_loading() -> None:

@@ -50,4 +50,6 @@ TEST_CASE("each invariant is found by its name") {
   state = healthy();
   state.n_rows = 0;
   CHECK(broken_invariant(state) == "inv.progress");
+  state.n_held = 1;
+  CHECK_FALSE(broken_invariant(state));
 }

@@ -193,3 +193,12 @@ TEST_CASE("new classes that never stop coming cannot starve one that waits") {
   }
   CHECK(longest_wait <= kClassQuantum);
 }
+
+TEST_CASE("whoever is not due is taken out, whatever else it is") {
+  std::vector<Candidate> candidates{decoding(0), decoding(1), prefilling(2, 10)};
+  candidates[1].is_due = false;
+  CHECK(hold_back(candidates) == 1);
+  REQUIRE(candidates.size() == 2);
+  CHECK(candidates[0].slot == 0);
+  CHECK(candidates[1].slot == 2);
+}

@@ -322,3 +322,17 @@ TEST_CASE("a model without side kinds refuses them by terminal event") {
   rig.run_until_idle();
   CHECK(rig.done(id).error == ErrorCode::kUnsupported);
 }
+
+TEST_CASE("special tokens are shown where the server is told so") {
+  const auto text_of = [](bool render_special) {
+    EngineParams params;
+    params.render_special = render_special;
+    Rig rig({.end_one_in = 1}, params);
+    const RequestId id = rig.generate("hello", 5);
+    rig.run_until_idle();
+    CHECK(rig.outcome(id).finish.at(0) == FinishReason::kStop);
+    return rig.text(id);
+  };
+  CHECK(text_of(false).empty());
+  CHECK(text_of(true) == "<end>");
+}

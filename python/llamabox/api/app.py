@@ -8,6 +8,7 @@ from __future__ import annotations
 import orjson
 
 from llamabox.api.call import Call, CallHandler, Settings
+from llamabox.api.content_type import check_content_type
 from llamabox.api.errors import failure, loading
 from llamabox.api.health import State, health, live, ready
 from llamabox.api.openapi import describe
@@ -73,6 +74,7 @@ class App:
             engine = self.engine
             if engine is None:
                 return loading()
+            check_content_type(request)
             call = Call(self.settings, engine, request, exchange, self._metrics)
             return await _answered(call, handler)
 

@@ -10,7 +10,7 @@ import orjson
 from llamabox.api.call import Call
 from llamabox.api.checks import refuse
 from llamabox.api.completion import Job, build_requests, run
-from llamabox.api.conversation import chat_prompt
+from llamabox.api.conversation import chat_prompt, thinking_budget
 from llamabox.api.json_body import read_body
 from llamabox.api.logprobs import chat_logprobs, n_logprobs
 from llamabox.api.reply import Choice, Reply, new_reply
@@ -142,6 +142,8 @@ def _job(call: Call, body: dict[str, Any]) -> Job:
             if constraint is not None:
                 refuse(field, "cannot be combined with tools")
     prompt = chat_prompt(call.engine.core, call.settings.config.chat, values["prompt"], offer)
+    budget = thinking_budget(call.settings.config.chat, values["prompt"])
+    values["generate"]["thinking_budget"] = budget
     requests = build_requests(call, [prompt], values)
     n_choices = values["generate"].get("n", 1)
     logprobs = n_logprobs(values["logprobs"]) >= 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,11 @@ from llamabox.api.outcome import note_outcome
 from llamabox.api.reply import Choice, Reply, Shape
 from llamabox.api.sampling_fields import sampling_params
 from llamabox.api.schema import Values
+from llamabox.api.token_rate import is_on, limit_of, rate_fields, stream_headers
 from llamabox.api.usage import usage_object
 from llamabox.engine import Engine
-from llamabox.http.message import Response, error_response
-from llamabox.http.sse import SSE_HEADERS, Pinger
+from llamabox.http.message import HeaderPairs, Response, error_response
+from llamabox.http.sse import Pinger
 
 if TYPE_CHECKING:
     from llamabox import _core
@@ -54,11 +55,13 @@ class Job(Work):
 
     shape: Shape
     reply: Reply
+    # Which of the finished choices are returned.
+    select: Callable[[list[Choice]], list[Choice]] = list
 
 
 def build_requests(
     call: Call,
-    prompts: Sequence[_core.ChatPrompt | _core.TextPrompt | _core.TokenPrompt],
+    prompts: Sequence[_core.ChatPrompt | _core.TextPrompt | _core.TokenPrompt | _core.InfillPrompt],
     values: Values,
 ) -> list[_core.Request]:
     """One engine request for each prompt. Raises InvalidArgumentError when together they ask for
@@ -70,10 +73,15 @@ def build_requests(
     _check_product(call.engine, len(prompts) * generate.get("n", 1), generate)
     sampling = sampling_params(core, call.settings.config.sampling, values)
     n_reported = _n_logprobs(call.engine, len(prompts), values)
+    limit = limit_of(call) / len(prompts)
     return [
         core.Request(
             body=core.GenerateRequest(
-                prompt=prompt, sampling=sampling, n_logprobs=n_reported, **generate
+                prompt=prompt,
+                sampling=sampling,
+                n_logprobs=n_reported,
+                tokens_per_second=limit,
+                **generate,
             )
         )
         for prompt in prompts
@@ -115,15 +123,18 @@ async def run(call: Call, job: Job) -> Response | None:
     if collector.cancelled:
         return client_gone()
     usage = usage_object(collector.usages, job.reply.n_choices)
-    return await _whole(job.shape, collector.choices(), usage)
+    headers = rate_fields(call, collector.usages, job.reply.n_choices)
+    return await _whole(job.shape, job.select(collector.choices()), usage, headers)
 
 
 async def _stream(call: Call, job: Job) -> Response | None:
     limits = call.settings.limits
     exchange = call.exchange
     writer = SseWriter(len(job.requests), exchange, job.shape, job.reply, limits.unread_bytes)
+    if is_on(call):
+        writer.trailers = lambda usages: rate_fields(call, usages, job.reply.n_choices)
     pinger = Pinger(exchange, asyncio.get_running_loop(), limits)
-    exchange.start_stream(200, SSE_HEADERS)
+    exchange.start_stream(200, stream_headers(call))
     pinger.start()
     try:
         await drive(call, job, writer)
@@ -152,12 +163,14 @@ async def drive(call: Call, work: Work, sink: Gathering) -> None:
         raise error
 
 
-async def _whole(shape: Shape, choices: list[Choice], usage: dict[str, Any]) -> Response:
+async def _whole(
+    shape: Shape, choices: list[Choice], usage: dict[str, Any], headers: HeaderPairs
+) -> Response:
     body = shape.whole(choices, usage)
     if sum(choice.size for choice in choices) <= OFF_LOOP_CHARACTERS:
-        return Response(200, orjson.dumps(body))
+        return Response(200, orjson.dumps(body), headers=headers)
     loop = asyncio.get_running_loop()
-    return Response(200, await loop.run_in_executor(None, orjson.dumps, body))
+    return Response(200, await loop.run_in_executor(None, orjson.dumps, body), headers=headers)
 
 
 def client_gone() -> Response:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from llamabox.api.best_of import best_choices
 from llamabox.api.call import Call
+from llamabox.api.checks import refuse
 from llamabox.api.completion import Job, build_requests, run
 from llamabox.api.json_body import read_body
 from llamabox.api.logprobs import completion_logprobs, n_logprobs, token_text
 from llamabox.api.prompts import Prompt
 from llamabox.api.reply import Choice, Reply, TextShape, new_reply
 from llamabox.api.sampling_fields import schema_field
-from llamabox.api.schema import COMPLETION, read_fields
+from llamabox.api.schema import COMPLETION, Values, read_fields
 from llamabox.engine import Engine
-from llamabox.errors import ContextExceededError
+from llamabox.errors import ContextExceededError, InvalidArgumentError
 from llamabox.http.message import Response
 
 if TYPE_CHECKING:
@@ -25,15 +27,19 @@ if TYPE_CHECKING:
 
 
 class CompletionShape(TextShape):
-    """OpenAI's ``text_completion``, which streams under the same name."""
+    """OpenAI's ``text_completion``, which streams under the same name.
 
-    def __init__(self, reply: Reply) -> None:
+    ``echoes`` are the texts in front of the answers, one for each choice, or none.
+    """
+
+    def __init__(self, reply: Reply, echoes: Sequence[str] = ()) -> None:
         self._reply = reply
+        self._echoes = echoes
         # Characters that each choice's tokens have had so far, for the offsets of logprobs.
         self._offsets: dict[int, int] = {}
 
     def opening(self, choice: int) -> bytes | None:
-        return None
+        return self._chunk(choice, self._echoes[choice], None) if self._echoes else None
 
     def delta(
         self, choice: int, text: str, logprobs: Sequence[TokenLogprobs] | None = None
@@ -51,7 +57,10 @@ class CompletionShape(TextShape):
             **self._head(),
             "choices": [
                 _choice(
-                    index, choice.text, choice.finish_reason, self._logprobs(index, choice.logprobs)
+                    index,
+                    self._echoes[index] + choice.text if self._echoes else choice.text,
+                    choice.finish_reason,
+                    self._logprobs(index, choice.logprobs),
                 )
                 for index, choice in enumerate(choices)
             ],
@@ -105,17 +114,58 @@ async def completions(call: Call) -> Response | None:
 
 def _job(call: Call, body: dict[str, Any]) -> Job:
     values = read_fields(body, COMPLETION)
-    prompts = [_prompt(call.engine, prompt) for prompt in values["prompt"]["prompts"]]
-    requests = build_requests(call, prompts, values)
-    n_per_request = values["generate"].get("n", 1)
-    n_choices = n_per_request * len(prompts)
+    answer, sent = values["answer"], values["prompt"]["prompts"]
+    n_wanted: int = values["generate"].get("n", 1)
+    n_made: int = answer.get("best_of", n_wanted)
     logprobs = n_logprobs(values["logprobs"]) >= 0
-    reply = new_reply("cmpl-", call.settings.alias, n_choices, values["reply"], logprobs)
-    shape = CompletionShape(reply)
-    return Job(requests, n_per_request, "prompt", schema_field(values), shape, reply)
+    _check_answer(answer, values, n_wanted)
+    suffix = answer.get("suffix")
+    prompts = [_prompt(call.engine, prompt, suffix) for prompt in sent]
+    echoes = [_echo(call.engine, prompt) for prompt in sent] if answer.get("echo") else []
+    if n_made > n_wanted:
+        values["generate"]["n"] = n_made
+        if not logprobs:
+            values["logprobs"] = {"n": 0}  # the choices are ranked by them
+    requests = build_requests(call, prompts, values)
+    is_ranked = logprobs or n_made > n_wanted
+    n_choices = n_made * len(prompts)
+    reply = new_reply("cmpl-", call.settings.alias, n_choices, values["reply"], is_ranked)
+    shape = CompletionShape(reply, [echo for echo in echoes for _ in range(n_wanted)])
+    field = "prompt" if suffix is None else "suffix"
+    select = best_choices(n_made, n_wanted, logprobs) if n_made > n_wanted else list
+    return Job(requests, n_made, field, schema_field(values), shape, reply, select)
 
 
-def _prompt(engine: Engine, prompt: Prompt) -> _core.TextPrompt | _core.TokenPrompt:
+def _check_answer(answer: dict[str, Any], values: Values, n_wanted: int) -> None:
+    """Raises InvalidArgumentError for fields that cannot be had together."""
+    n_made: int = answer.get("best_of", n_wanted)
+    if n_made < n_wanted:
+        refuse("best_of", f"is {n_made}; it must be at least n, which is {n_wanted}")
+    if n_made > n_wanted and values["reply"].get("stream", False):
+        refuse("best_of", "cannot be streamed: the best is known only at the end")
+    if answer.get("echo") and n_logprobs(values["logprobs"]) >= 0:
+        refuse("echo", "cannot be combined with logprobs: those of the prompt are not computed")
+    if answer.get("echo") and answer.get("suffix") is not None:
+        refuse("echo", "cannot be combined with suffix")
+
+
+def _echo(engine: Engine, prompt: Prompt) -> str:
+    if isinstance(prompt, str):
+        return prompt
+    try:
+        return engine.detokenize(prompt)
+    except InvalidArgumentError as error:
+        error.param = "prompt"
+        raise
+
+
+def _prompt(
+    engine: Engine, prompt: Prompt, suffix: str | None
+) -> _core.TextPrompt | _core.TokenPrompt | _core.InfillPrompt:
+    if suffix is not None:
+        if not isinstance(prompt, str):
+            refuse("suffix", "needs prompts that are texts")
+        return engine.core.InfillPrompt(prefix=prompt, suffix=suffix)
     if isinstance(prompt, str):
         return engine.core.TextPrompt(text=prompt)
     # The core says so too, but handing it millions of ids would hold up every other thread.

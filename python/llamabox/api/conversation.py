@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from llamabox.api.checks import boolean, depth_of, mapping, name, refuse
+from llamabox.api.checks import INT32_MAX, boolean, depth_of, integer, mapping, name, refuse
 from llamabox.api.messages import Message
 from llamabox.api.tools import Offer
 from llamabox.config import ChatConfig
@@ -42,6 +42,10 @@ def check_effort(value: Any, path: str) -> str:
     if value not in _EFFORTS:
         refuse(path, f"must be one of {', '.join(map(repr, _EFFORTS))}")
     return str(value)
+
+
+check_budget = integer(-1, INT32_MAX)
+"""Tokens of a thinking block; -1 leaves it to the server."""
 
 
 def check_continuation(value: Any, path: str) -> str | None:
@@ -98,7 +102,17 @@ def _template_fields(config: ChatConfig, fields: dict[str, Any]) -> tuple[bool, 
         kwargs.pop("reasoning_effort", None)
         if thinking:
             kwargs["reasoning_effort"] = effort
+    if thinking_budget(config, fields) == 0:
+        return False, kwargs
     return fields.get("enable_thinking", thinking), kwargs
+
+
+def thinking_budget(config: ChatConfig, fields: dict[str, Any]) -> int:
+    """Tokens that a thinking block may have; 0 is none, -1 is no limit."""
+    asked: int = fields.get("thinking_budget", -1)
+    if asked >= 0:
+        return asked
+    return -1 if config.reasoning_budget is None else config.reasoning_budget
 
 
 def _message(core: CoreModule, message: Message) -> _core.ChatMessage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from llamabox.api.reply import CallText, Choice, Reply, Shape
 from llamabox.api.usage import usage_object
 from llamabox.errors import LlamaboxError
 from llamabox.http.exchange import Exchange
+from llamabox.http.message import HeaderPairs
 from llamabox.http.sse import DONE, event_parts, sse_data
 from llamabox.stream import Stream
 
@@ -36,6 +37,8 @@ class Gathering(ABC):
         self.reasons: list[str] = []
         self.error: LlamaboxError | None = None
         self.cancelled = False
+        # What follows the end of a stream, from the figures of its requests.
+        self.trailers: Callable[[list[Usage]], HeaderPairs] = lambda usages: ()
         self._n_open = n_requests
 
     @property
@@ -226,4 +229,4 @@ class SseWriter(Gathering):
             out.append(DONE)
         self._exchange.write(b"".join(out))
         if is_last:
-            self._exchange.finish()
+            self._exchange.finish(self.trailers(self.usages))

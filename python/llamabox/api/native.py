@@ -26,14 +26,16 @@ from llamabox.api.native_fields import NATIVE, NativePrompt, is_array_of_prompts
 from llamabox.api.prompts import Prompt
 from llamabox.api.sampling_fields import sampling_defaults, schema_field
 from llamabox.api.schema import Values, read_fields
+from llamabox.api.token_rate import is_on, rate_fields, stream_headers
 from llamabox.api.usage import rate
 from llamabox.errors import ContextExceededError
 from llamabox.http.exchange import Exchange
 from llamabox.http.message import Response
-from llamabox.http.sse import SSE_HEADERS, Pinger, event_parts, sse_data
+from llamabox.http.sse import Pinger, event_parts, sse_data
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
+    from llamabox import _core
     from llamabox._core import Usage
     from llamabox.engine import Engine
     from llamabox.event import Event
@@ -187,7 +189,7 @@ class _Sink(Gathering):
         if self.error is None and not self.cancelled:
             exchange.write(b"".join(out))
             if is_last:
-                exchange.finish()
+                exchange.finish(self.trailers(self.usages))
         elif is_last:
             self.break_off(exchange)
 
@@ -203,9 +205,16 @@ async def completion(call: Call) -> Response | None:
         loop = asyncio.get_running_loop()
         mixed: list[NativePrompt] = values["prompt"]["prompts"]
         prompts = await loop.run_in_executor(None, _tokenized, call.engine, mixed)
+    made = [_prompt(call.engine, prompt) for prompt in prompts]
+    return await answer(call, build_requests(call, made, values), values, "prompt", is_array)
+
+
+async def answer(
+    call: Call, requests: list[_core.Request], values: Values, prompt_field: str, is_array: bool
+) -> Response | None:
+    """Run the requests, one for each prompt, and answer in the native shape."""
     return_tokens = values["generate"].get("return_tokens", False)
-    requests = build_requests(call, [_prompt(call.engine, prompt) for prompt in prompts], values)
-    work = Work(requests, 1, "prompt", schema_field(values))
+    work = Work(requests, 1, prompt_field, schema_field(values))
     reply = values["reply"]
     shape = _Shape(reply.get("model", call.settings.alias), _settings(call, values), return_tokens)
     if reply.get("stream", False):
@@ -215,14 +224,17 @@ async def completion(call: Call) -> Response | None:
     if sink.cancelled:
         return client_gone()
     answers = [shape.last(index, ended) for index, ended in enumerate(sink.ended)]
-    return Response(200, orjson.dumps(answers if is_array else answers[0]))
+    headers = rate_fields(call, sink.usages, len(sink.usages))
+    return Response(200, orjson.dumps(answers if is_array else answers[0]), headers=headers)
 
 
 async def _stream(call: Call, work: Work, shape: _Shape) -> Response | None:
     sink = _Sink(len(work.requests), shape, call.exchange)
     sink.limit_unread(call.settings.limits.unread_bytes)
+    if is_on(call):
+        sink.trailers = lambda usages: rate_fields(call, usages, len(usages))
     pinger = Pinger(call.exchange, asyncio.get_running_loop(), call.settings.limits)
-    call.exchange.start_stream(200, SSE_HEADERS)
+    call.exchange.start_stream(200, stream_headers(call))
     pinger.start()
     try:
         await drive(call, work, sink)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamabox.api.checks import INT32_MAX, Check, array, boolean, described, integer, refuse
+from llamabox.api.checks import (
+    INT32_MAX,
+    Check,
+    array,
+    boolean,
+    described,
+    integer,
+    mapping,
+    refuse,
+    text,
+)
 from llamabox.api.schema import GENERATION, Field, check_max_tokens
 
 MAX_PROMPTS = 64
+MAX_FILES = 1024
 
 NativePrompt = str | list[int] | tuple[str | int, ...]
 """Text, token ids, or a mixture of both."""
@@ -47,6 +58,17 @@ def _prompt(value: Any, path: str) -> NativePrompt:
     return tuple(value) if mixed else value
 
 
+def check_files(value: Any, path: str) -> list[tuple[str, str]]:
+    """Names and texts of other files; without a name one is called "tmp"."""
+    files: list[tuple[str, str]] = []
+    for at, item in enumerate(array(value, path, 0, MAX_FILES)):
+        fields = mapping(item, f"{path}[{at}]")
+        sent = fields.get("filename")
+        name = "tmp" if sent is None else text(sent, f"{path}[{at}].filename")
+        files.append((name, text(fields.get("text"), f"{path}[{at}].text")))
+    return files
+
+
 def only(*allowed: Any) -> Check:
     """A field that has no effect here: only values that ask for none are taken."""
 
@@ -75,12 +97,24 @@ described(
     },
 )
 
+described(
+    check_files,
+    {
+        "type": "array",
+        "maxItems": MAX_FILES,
+        "items": {
+            "type": "object",
+            "required": ["text"],
+            "properties": {"text": {"type": "string"}, "filename": {"type": ["string", "null"]}},
+        },
+    },
+)
+
 _SHARED = tuple(
     field for field in GENERATION if field.name not in ("n", "n_probs", "stream_options")
 )
 
-NATIVE = (
-    Field("prompt", check_prompts, "prompt.prompts", required=True),
+_SETTINGS = (
     *_SHARED,
     # Later in the table than max_tokens, whose name here it is.
     Field("n_predict", check_max_tokens, "generate.max_tokens"),
@@ -92,4 +126,14 @@ NATIVE = (
     Field("return_tokens", boolean, "generate.return_tokens"),
     Field("t_max_predict_ms", only(0, -1), "none.t_max_predict_ms"),
     Field("timings_per_token", only(False), "none.timings_per_token"),
+)
+
+NATIVE = (Field("prompt", check_prompts, "prompt.prompts", required=True), *_SETTINGS)
+
+INFILL = (
+    Field("input_prefix", text, "prompt.prefix", required=True),
+    Field("input_suffix", text, "prompt.suffix", required=True),
+    Field("input_extra", check_files, "prompt.files"),
+    Field("prompt", text, "prompt.begun"),
+    *_SETTINGS,
 )

@@ -68,8 +68,10 @@ def _operation(route: ModelRoute) -> dict[str, Any]:
     }
     if route.parameters:
         operation["parameters"] = list(route.parameters)
+    if route.streams:
+        statuses.append("410")
     if route.fields:
-        statuses += ["400", "408", "413", "429", "500"]
+        statuses += ["400", "408", "413", "415", "429", "500"]
         content = {"application/json": {"schema": body_schema(route.fields)}}
         is_required = any(field.required for field in route.fields)
         operation["requestBody"] = {"required": is_required, "content": content}

@@ -10,10 +10,11 @@ from llamabox.api.call import CallHandler
 from llamabox.api.chat import chat_completions
 from llamabox.api.completions import completions
 from llamabox.api.facts import props, slots
+from llamabox.api.infill import infill
 from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
 from llamabox.api.native import completion
-from llamabox.api.native_fields import NATIVE
+from llamabox.api.native_fields import INFILL, NATIVE
 from llamabox.api.schema import (
     CHAT,
     COMPLETION,
@@ -52,6 +53,7 @@ MODEL_ROUTES = (
     ),
     ModelRoute("POST", "/v1/completions", completions, "Continue prompts", COMPLETION, True),
     ModelRoute("POST", "/completion", completion, "Continue prompts, native", NATIVE, True),
+    ModelRoute("POST", "/infill", infill, "Fill a gap in a text", INFILL, True),
     ModelRoute("POST", "/tokenize", tokenize, "Text to tokens", TOKENIZE),
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
     ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),

@@ -25,7 +25,7 @@ from llamabox.api.checks import (
     text,
     token_ids,
 )
-from llamabox.api.conversation import check_continuation, check_effort, check_kwargs
+from llamabox.api.conversation import check_budget, check_continuation, check_effort, check_kwargs
 from llamabox.api.messages import check_messages
 from llamabox.api.prompts import check_prompt
 from llamabox.api.sampling_fields import (
@@ -223,6 +223,10 @@ _CONVERSATION = (
     Field("chat_template_kwargs", check_kwargs, "prompt.template_kwargs"),
     Field("enable_thinking", boolean, "prompt.enable_thinking"),
     Field("reasoning_effort", check_effort, "prompt.reasoning_effort"),
+    # Three names that servers have for the same.
+    Field("thinking_budget_tokens", check_budget, "prompt.thinking_budget"),
+    Field("reasoning_budget_tokens", check_budget, "prompt.thinking_budget"),
+    Field("reasoning_budget", check_budget, "prompt.thinking_budget"),
 )
 
 CHAT = (
@@ -238,6 +242,9 @@ COMPLETION = (
     Field("prompt", check_prompt, "prompt.prompts", required=True),
     *GENERATION,
     Field("logprobs", integer(0, 5), "logprobs.n"),
+    Field("best_of", integer(1, MAX_CHOICES), "answer.best_of"),
+    Field("echo", boolean, "answer.echo"),
+    Field("suffix", text, "answer.suffix"),
 )
 
 TEMPLATE = (

@@ -41,8 +41,8 @@ class Choice:
     """Whether the model may, must or must not call."""
 
     mode: str  # "auto", "none", "required"
-    # The one tool that must be called.
-    tool: str | None = None
+    # The tools that may be called; None are all.
+    tools: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +70,51 @@ def check_functions(value: Any, path: str) -> tuple[Tool, ...]:
 
 def check_tool_choice(value: Any, path: str) -> Choice:
     """A mode, or the object that names a function."""
-    if type(value) is dict:
-        if value.get("type") != "function":
-            refuse(f"{path}.type", "must be 'function'")
-        function = mapping(value.get("function"), f"{path}.function")
-        return Choice("required", text(function.get("name"), f"{path}.function.name"))
-    return _mode(value, path, _MODES)
+    if type(value) is not dict:
+        return _mode(value, path, _MODES)
+    if value.get("type") == "allowed_tools":
+        return _allowed_tools(value, path)
+    if value.get("type") != "function":
+        refuse(f"{path}.type", "must be 'function' or 'allowed_tools'")
+    return Choice("required", (_tool_name(value, path),))
+
+
+def _allowed_tools(value: dict[str, Any], path: str) -> Choice:
+    """The choice among some of the tools; its members may stand in a wrapper or beside the type."""
+    if "allowed_tools" in value:
+        path = f"{path}.allowed_tools"
+        value = mapping(value["allowed_tools"], path)
+    mode = value.get("mode")
+    if mode not in ("auto", "required"):
+        refuse(f"{path}.mode", "must be 'auto' or 'required'")
+    names = []
+    for at, item in enumerate(array(value.get("tools"), f"{path}.tools", 1, MAX_TOOLS)):
+        tool = mapping(item, f"{path}.tools[{at}]")
+        if tool.get("type") != "function":
+            refuse(f"{path}.tools[{at}].type", "must be 'function'")
+        names.append(_tool_name(tool, f"{path}.tools[{at}]"))
+    return Choice(mode, tuple(names))
+
+
+def _tool_name(value: dict[str, Any], path: str) -> str:
+    """The name in a reference to a function, in the form of either of OpenAI's interfaces."""
+    if "function" not in value and "name" in value:
+        return text(value["name"], f"{path}.name")
+    function = mapping(value.get("function"), f"{path}.function")
+    return text(function.get("name"), f"{path}.function.name")
 
 
 def check_function_call(value: Any, path: str) -> Choice:
     """The older form of the same."""
     if type(value) is dict:
-        return Choice("required", text(value.get("name"), f"{path}.name"))
+        return Choice("required", (text(value.get("name"), f"{path}.name"),))
     return _mode(value, path, _MODES[:2])
 
 
 def offer_of(fields: dict[str, Any]) -> Offer:
     """What the request offers; raises InvalidArgumentError for fields that contradict each other.
 
-    A named tool is the only one the model hears of; with "none" it hears of no tool.
+    The model hears of no other tools than those that are named; with "none" it hears of none.
     """
     legacy = "functions" in fields
     if legacy and "tools" in fields:
@@ -98,10 +124,11 @@ def offer_of(fields: dict[str, Any]) -> Offer:
     choice: Choice = fields.get(field, Choice("auto"))
     if choice.mode == "required" and not tools:
         refuse(field, "asks for a call, but there are no tools")
-    if choice.tool is not None:
-        tools = tuple(tool for tool in tools if tool.name == choice.tool)
-        if not tools:
+    if choice.tools is not None:
+        offered = {tool.name for tool in tools}
+        if not offered.issuperset(choice.tools):
             refuse(field, "names a tool that is not offered")
+        tools = tuple(tool for tool in tools if tool.name in choice.tools)
     if choice.mode == "none":
         tools = ()
     parallel = fields.get("parallel_tool_calls", True) and not legacy

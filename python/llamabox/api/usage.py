@@ -24,8 +24,7 @@ def usage_object(usages: Sequence[Usage], n_choices: int) -> dict[str, Any]:
     ttft_ms = min(u.ttft_ms for u in usages)
     prefill_ms = max(u.ttft_ms - u.queue_ms for u in usages)
     decode_ms = max(u.decode_ms for u in usages)
-    # The first token of each choice comes from the prefill.
-    n_decoded = max(0, n_generated - n_choices)
+    n_decoded = _n_decoded(usages, n_choices)
     usage: dict[str, Any] = {
         "prompt_tokens": n_prompt,
         "completion_tokens": n_generated,
@@ -39,12 +38,22 @@ def usage_object(usages: Sequence[Usage], n_choices: int) -> dict[str, Any]:
         "time_to_first_token_ms": ttft_ms,
         "time_per_output_token_ms": decode_ms / n_decoded if n_decoded else 0.0,
         "prompt_tokens_per_second": rate(n_prompt - n_cached, prefill_ms),
-        "tokens_per_second": rate(n_decoded, decode_ms),
+        "tokens_per_second": decode_rate(usages, n_choices),
     }
     if n_draft > 0:
         usage["draft_tokens"] = n_draft
         usage["draft_tokens_acceptance"] = n_accepted / n_draft
     return usage
+
+
+def decode_rate(usages: Sequence[Usage], n_choices: int) -> float:
+    """Tokens per second of the output after the first token."""
+    return rate(_n_decoded(usages, n_choices), max(u.decode_ms for u in usages))
+
+
+def _n_decoded(usages: Sequence[Usage], n_choices: int) -> int:
+    # The first token of each choice comes from the prefill.
+    return max(0, sum(u.n_generated for u in usages) - n_choices)
 
 
 def rate(count: int, ms: float) -> float:

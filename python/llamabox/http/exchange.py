@@ -138,12 +138,13 @@ class Exchange:
         """Waits while the client lags behind; returns at once when the connection is lost."""
         await self._flow.drain()
 
-    def finish(self) -> None:
-        """Ends the stream. Repeating it does nothing."""
+    def finish(self, trailers: HeaderPairs = ()) -> None:
+        """Ends the stream; without chunks it has no place for trailers. Repeating does nothing."""
         if self.finished:
             return
         head = b"" if self.started else self._open_stream()
-        self._put(head + self._protocol.send(h11.EndOfMessage()))
+        pairs = _encoded(trailers) if self._framing is _Framing.CHUNKED else []
+        self._put(head + self._protocol.send(h11.EndOfMessage(headers=pairs)))
         self._finish()
 
     # Whole answers.
@@ -223,10 +224,7 @@ class Exchange:
             h11.Response(
                 status_code=status,
                 reason=reason_phrase(status),
-                headers=[
-                    (name.encode("latin-1"), value.encode("latin-1"))
-                    for name, value in (*headers, *self._own_fields())
-                ],
+                headers=_encoded((*headers, *self._own_fields())),
             )
         )
         self._framing = framing
@@ -292,6 +290,10 @@ class Exchange:
                 request_id=self.request_id, error=type(error).__name__, reason=str(error)
             )
             self._service.log.error("close callback failed", extra=pairs)
+
+
+def _encoded(pairs: HeaderPairs) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
 
 
 def _drop(data: bytes | memoryview) -> None:

@@ -87,7 +87,12 @@ public:
       encoded.prompt.tokens = tokens->tokens;
       return encoded;
     }
-    if (const auto *chat = std::get_if<ChatPrompt>(&input)) {
+    if (const auto *infill = std::get_if<InfillPrompt>(&input)) {
+      for (const InfillFile &file : infill->files) {
+        encoded.text += file.name + ":" + file.text + "\n";
+      }
+      encoded.text += infill->prefix + infill->begun + "|" + infill->suffix + "|";
+    } else if (const auto *chat = std::get_if<ChatPrompt>(&input)) {
       for (const ChatMessage &message : chat->messages) {
         encoded.text += message.role + ":" + message.content + "\n";
       }

@@ -120,6 +120,11 @@ TEST_CASE("a model without a template is given ChatML, and says so") {
   CHECK_FALSE(models->info.has_chat_template);
   CHECK(models->encoder->encode(kHello).text ==
         "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n");
+  ChatPrompt with_tools = kHello;
+  with_tools.tools = {{"f", "", "{}"}};
+  const Error error = refusal(*models, with_tools);
+  CHECK(error.param() == "tools");
+  CHECK(contains(error.what(), "no chat template"));
 }
 
 TEST_CASE("what the template refuses is the messages' fault") {

@@ -19,6 +19,7 @@ from llamabox.keys import digest
 
 KEYED = CONFIG.replace(access__key_digests=(digest("open-sesame"),))
 OPEN = ("/health", "/livez", "/readyz")
+JSON = {"Content-Type": "application/json"}
 _OTHERS = [("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/nowhere")]
 
 
@@ -68,7 +69,7 @@ def test_a_rebound_name_and_a_foreign_page_are_refused(server: LiveServer) -> No
     foreign = server.call("POST", "/v1/completions", body, Origin="https://evil.example")
     assert (foreign.status, foreign.error["type"]) == (403, "permission_error")
     assert "Access-Control-Allow-Origin" not in foreign.headers
-    local = server.call("POST", "/v1/completions", body, Origin="http://localhost:3000")
+    local = server.call("POST", "/v1/completions", body, Origin="http://localhost:3000", **JSON)
     assert local.status == 200
     assert local.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
 
@@ -76,7 +77,7 @@ def test_a_rebound_name_and_a_foreign_page_are_refused(server: LiveServer) -> No
 def test_named_pages_may_use_it(start_server: StartServer) -> None:
     page = "https://app.example"
     server = start_server(config=CONFIG.replace(access__cors_origins=(page,)))
-    reply = server.call("POST", "/v1/completions", completion(), Origin=page)
+    reply = server.call("POST", "/v1/completions", completion(), Origin=page, **JSON)
     assert (reply.status, reply.headers["Access-Control-Allow-Origin"]) == (200, page)
 
 

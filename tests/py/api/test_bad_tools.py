@@ -25,6 +25,11 @@ def tools(*values: Any, **fields: Any) -> dict[str, Any]:
     return chat(tools=list(values), **fields)
 
 
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    named = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}
+
+
 def nested(depth: int) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for _ in range(depth):
@@ -81,6 +86,16 @@ WRONG = [
     (tools(TOOL, tool_choice={"type": "custom"}), "tool_choice.type"),
     (tools(TOOL, tool_choice={"type": "function", "function": {"name": "g"}}), "tool_choice"),
     (chat(tool_choice="required"), "tool_choice"),
+    (tools(TOOL, tool_choice={"type": "allowed_tools"}), "tool_choice.mode"),
+    (tools(TOOL, tool_choice=allowed("none", "f")), "tool_choice.allowed_tools.mode"),
+    (tools(TOOL, tool_choice=allowed("auto")), "tool_choice.allowed_tools.tools"),
+    (tools(TOOL, tool_choice=allowed("auto", "f", "g")), "tool_choice"),
+    (tools(TOOL, tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [{"type": "x"}]}),
+     "tool_choice.tools[0].type"),
+    (tools(TOOL, tool_choice={"type": "function", "name": 1}), "tool_choice.name"),
+    (tools(TOOL, response_format={"type": "json_object"}), "response_format"),
+    (tools(TOOL, json_schema={"type": "object"}), "json_schema"),
+    (tools(TOOL, grammar='root ::= "a"'), "grammar"),
     (tools(TOOL, parallel_tool_calls="no"), "parallel_tool_calls"),
     (tools(TOOL, functions=[{"name": "f"}]), "functions"),
     (chat(functions=[{"name": "f"}], function_call="required"), "function_call"),
@@ -119,6 +134,8 @@ def test_what_is_right_is_taken(server: LiveServer) -> None:
         {"tools": [TOOL], "tool_choice": "auto", "parallel_tool_calls": False},
         {"tools": [TOOL], "tool_choice": "none"},
         {"tools": [TOOL], "tool_choice": "required"},
+        {"tools": [TOOL], "tool_choice": allowed("auto", "f")},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "name": "f"}},
         {"functions": [{"name": "f"}], "function_call": {"name": "f"}},
         {"reasoning_effort": "low", "enable_thinking": None},
         {"chat_template_kwargs": {"a": [1, {"b": None}]}},

@@ -95,6 +95,7 @@ def test_the_description_has_every_route_and_field(server: LiveServer) -> None:
         for method, operation in methods.items():
             body = chat() if "chat" in path else {**completion(), "content": "a", "tokens": [104]}
             body |= {"messages": chat()["messages"]} if path == "/apply-template" else {}
+            body |= {"input_prefix": "a", "input_suffix": "b"} if path == "/infill" else {}
             reply = server.call(method.upper(), path, body if method == "post" else None)
             assert str(reply.status) in operation["responses"]
             needs_flag = path in ("/lora-adapters", "/slots/{id}")

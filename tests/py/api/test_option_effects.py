@@ -252,3 +252,15 @@ def test_the_option_reaches_the_parameters(words: str, path: str, expected: obje
         found = found[int(step)] if step.isdecimal() else getattr(found, step)
     assert found == expected
     assert type(found) is not bool or type(expected) is bool
+
+
+def test_special_tokens_are_shown() -> None:
+    question = {"prompt": "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"}
+    body = json.dumps({**question, "max_tokens": 64, "temperature": 0}).encode()
+    with box() as plain, box("--special") as special:
+        texts = []
+        for server in (plain, special):
+            url = f"http://127.0.0.1:{server.port}/v1/completions"
+            with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
+                texts.append(json.load(reply)["choices"][0]["text"])
+    assert texts[1] == texts[0] + "<|im_end|>"

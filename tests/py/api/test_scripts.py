@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import re
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,22 +16,7 @@ from api_harness import LiveServer
 from conftest import CONFIG, StartServer
 from fake_core import fake_text, rendered_length
 from llamabox.keys import digest
-
-TOOLS = Path(__file__).parents[3] / "tools"
-
-
-def run(script: str, *words: str, stdin: str = "", **environment: str) -> Any:
-    """What a script prints, with nothing of the caller's settings in its environment."""
-    kept = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-    return subprocess.run(
-        [TOOLS / script, *words],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**kept, **environment},
-    )
+from script_run import run
 
 
 def chat(url: str, tmp_path: Path, *words: str, stdin: str = "", **environment: str) -> Any:

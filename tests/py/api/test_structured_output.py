@@ -23,7 +23,7 @@ SCHEMA = {
     "required": ["name", "age", "tags"],
     "additionalProperties": False,
 }
-N_SEEDS = 6
+N_SEEDS = 16
 
 
 @pytest.fixture(scope="module")

@@ -187,6 +187,27 @@ def test_a_named_tool_is_the_only_one_shown(server: LiveServer) -> None:
     assert two["choices"][0]["finish_reason"] == "tool_calls"
 
 
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_allowed_tools_are_the_only_ones_shown(server: LiveServer, mode: str) -> None:
+    other = {"type": "function", "function": {**WEATHER, "name": "get_time"}}
+    named = [{"type": "function", "function": {"name": "get_weather"}}]
+    one = server.post("/v1/chat/completions", asked(tools=TOOLS, tool_choice=mode)).json()
+    for choice in (
+        {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}},
+        {
+            "type": "allowed_tools",
+            "mode": mode,
+            "tools": [{"type": "function", "name": "get_weather"}],
+        },
+    ):
+        body = asked(tools=[other, *TOOLS], tool_choice=choice)
+        two = server.post("/v1/chat/completions", body).json()
+        assert one["usage"]["prompt_tokens"] == two["usage"]["prompt_tokens"]
+        assert two["choices"][0]["finish_reason"] == one["choices"][0]["finish_reason"]
+        calls = two["choices"][0]["message"].get("tool_calls", [])
+        assert {call["function"]["name"] for call in calls} == {"get_weather"}
+
+
 def test_reasoning_is_counted_and_can_be_switched_off(server: LiveServer) -> None:
     thinking = asked([{"role": "user", "content": "What is 3 + 4? /think"}])
     usage = server.post("/v1/chat/completions", thinking).json()["usage"]

@@ -13,6 +13,11 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
     "--chat-template": [("llava", "chat.template", "llava")],
     "--chat-template-file": [("t.jinja", "chat.template_file", "t.jinja")],
     "--chat-template-kwargs": [('{"a": 1}', "chat.template_kwargs", {"a": 1})],
+    "--reasoning-budget": [
+        ("64", "chat.reasoning_budget", 64),
+        ("0", "chat.reasoning_budget", 0),
+        ("-1", "chat.reasoning_budget", None),
+    ],
     "--host": [("::1", "http.host", "::1"), ("/run/x.sock", "http.host", "/run/x.sock")],
     "--port": [("0", "http.port", 0), ("65535", "http.port", 65535)],
     "-to": [("30", "http.timeout_s", 30)],
@@ -45,6 +50,11 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
     "-b": [("4096", "engine.n_batch", 4096)],
     "-ub": [("64", "engine.n_ubatch", 64)],
     "-np": [("1", "engine.n_slots", 1), ("240", "engine.n_slots", 240)],
+    "-tps": [
+        ("20", "engine.tokens_per_second", 20),
+        ("0", "engine.tokens_per_second", 0),
+        ("-1", "engine.tokens_per_second", None),
+    ],
     "-t": [("2", "engine.n_threads", 2), ("-1", "engine.n_threads", None)],
     "-tb": [("3", "engine.n_threads_batch", 3), ("0", "engine.n_threads_batch", None)],
     "-ctk": [("q8_0", "engine.type_k", "q8_0")],
@@ -171,6 +181,7 @@ ADDED: dict[str, list[tuple[str, str, Any]]] = {
 ASSIGNED: dict[str, tuple[str, Any]] = {
     "-v": ("log.verbosity", 2147483647),
     "--log-colors": ("log.colors", True),
+    "-sp": ("engine.special", True),
     "--jinja": ("chat.jinja", True),
     "--enable-reasoning": ("chat.enable_reasoning", True),
     "--no-enable-reasoning": ("chat.enable_reasoning", False),

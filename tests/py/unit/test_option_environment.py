@@ -108,6 +108,19 @@ def test_what_an_option_needs_may_stand_in_another_variable() -> None:
         parse([], {"LLAMA_BOX_CHAT_TEMPLATE_FILE": "t.jinja"})
 
 
+def test_what_an_option_on_the_command_line_needs_may_stand_in_a_variable() -> None:
+    words = ["--chat-template-file", "t.jinja"]
+    chat = parse(words, {"LLAMA_BOX_JINJA": "1"}).config.chat
+    assert (chat.jinja, chat.template_file) == (True, "t.jinja")
+    with pytest.raises(UsageError, match="needs --jinja"):
+        parse(words, {"LLAMA_BOX_JINJA": "0"})
+    # What the command line takes back is not there any more.
+    with pytest.raises(UsageError, match="needs --jinja"):
+        parse(["--chat-template", "llama3", *words], {"LLAMA_BOX_JINJA": "1"})
+    chat = parse(["--chat-template", "llama3"], {"LLAMA_BOX_JINJA": "1"}).config.chat
+    assert (chat.jinja, chat.template) == (False, "llama3")
+
+
 def test_refused_options_are_refused_here_too() -> None:
     ((flag, _),) = parse([], {"LLAMA_BOX_IMAGES": "1"}).refused
     assert flag == "LLAMA_BOX_IMAGES"

@@ -16,6 +16,7 @@ _SPEC = Path(__file__).parents[2] / "spec" / "flags.tsv"
 
 _OURS_ONLY = {
     "--write-stall",
+    "--reasoning-budget",
     "--sse-ping-interval",
     "--no-supervise",
     "--max-queue",
