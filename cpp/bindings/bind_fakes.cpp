@@ -14,8 +14,7 @@ void register_fakes(py::module_ &m) {
   using T = FakeTextParams;
   bind_value<T>(m, "FakeTextParams", "What the fake model encodes.", Field{"embeds", &T::embeds},
                 Field{"ranks", &T::ranks}, Field{"n_batch", &T::n_batch},
-                Field{"n_texts", &T::n_texts}, Field{"n_ctx", &T::n_ctx},
-                Field{"join", &T::join});
+                Field{"n_texts", &T::n_texts}, Field{"n_ctx", &T::n_ctx}, Field{"join", &T::join});
   using F = FakeModelParams;
   bind_value<F>(m, "FakeModelParams", "A model whose every output is known by hand.",
                 Field{"n_ctx", &F::n_ctx}, Field{"n_cells", &F::n_cells},

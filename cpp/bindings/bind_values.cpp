@@ -100,10 +100,9 @@ void register_requests(py::module_ &m) {
   py::enum_<EncodeKind>(m, "EncodeKind", "What texts are encoded to.", py::module_local())
       .value("EMBED", EncodeKind::kEmbed)
       .value("RERANK", EncodeKind::kRerank);
-  bind_value<PairPrompt>(m, "PairPrompt",
-                         "What a reranker reads; without a document the unknown token is one.",
-                         Required{"query", &PairPrompt::query},
-                         Field{"document", &PairPrompt::document});
+  bind_value<PairPrompt>(
+      m, "PairPrompt", "What a reranker reads; without a document the unknown token is one.",
+      Required{"query", &PairPrompt::query}, Field{"document", &PairPrompt::document});
   using E = EncodeRequest;
   bind_value<E>(m, "EncodeRequest", "Ask for vectors or scores of texts.",
                 Required{"kind", &E::kind}, Required{"inputs", &E::inputs},

@@ -88,8 +88,7 @@ void EncodeStage::remove(RequestId id) {
 
 // Kinds take turns where both wait.
 bool EncodeStage::pick_kind() {
-  const EncodeKind other =
-      turn_ == EncodeKind::kEmbed ? EncodeKind::kRerank : EncodeKind::kEmbed;
+  const EncodeKind other = turn_ == EncodeKind::kEmbed ? EncodeKind::kRerank : EncodeKind::kEmbed;
   for (const EncodeKind kind : {other, turn_}) {
     if (queue(kind) && !queue(kind)->empty()) {
       turn_ = kind;
@@ -169,7 +168,8 @@ void EncodeStage::take_output(const PackedPiece &piece, std::span<const float> o
   const std::size_t row = work.row_of[piece.text];
   if (limits.join == PieceJoin::kAppend) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(piece.n_tokens); ++i) {
-      write(row + static_cast<std::size_t>(piece.first) + i, output.subspan(i * n_values, n_values));
+      write(row + static_cast<std::size_t>(piece.first) + i,
+            output.subspan(i * n_values, n_values));
     }
   } else if (piece.first == 0 && piece.is_last) {
     write(row, output);

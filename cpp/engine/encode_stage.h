@@ -63,8 +63,8 @@ private:
   struct Work {
     EncodeJob job;
     std::unique_ptr<Result> result;
-    std::vector<std::size_t> row_of;  // first row of each text
-    std::vector<float> joined;        // of the text that is read in several passes
+    std::vector<std::size_t> row_of; // first row of each text
+    std::vector<float> joined;       // of the text that is read in several passes
     std::size_t n_texts_left = 0;
     bool begun = false;
   };

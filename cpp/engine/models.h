@@ -42,6 +42,7 @@ struct ModelInfo {
   bool supports_thinking = false; // its chat template knows a thinking block
   bool generates = true;          // false: an encoder, or a server that only ranks
   std::string pooling;            // of embeddings: "none", "mean", "cls", "last"; empty: none given
+  bool names_pooling = false;     // the file names a pooling of embeddings
   bool has_rank_head = false;     // it can score a query and a document
   std::uint64_t encoder_bytes = 0; // of the contexts for embeddings and scores
 };

@@ -72,8 +72,7 @@ std::int32_t most_tokens(const llama_model *model, const ContextParams &params) 
 
 } // namespace
 
-EncoderContext::EncoderContext(const LoadedModel &model, const LlamaParams &params,
-                               Pooling pooling)
+EncoderContext::EncoderContext(const LoadedModel &model, const LlamaParams &params, Pooling pooling)
     : pooling_(pooling) {
   const llama_model *loaded = model.get();
   const EncoderFacts facts = encoder_facts(loaded);
@@ -142,8 +141,7 @@ bool EncoderContext::fill(std::span<const EncodePiece> pieces) {
   for (const EncodePiece &piece : pieces) {
     placed_.push_back({piece.seq, n_rows, static_cast<std::int32_t>(piece.tokens.size())});
     for (std::size_t i = 0; i < piece.tokens.size(); ++i) {
-      const std::int32_t row =
-          llama_batch_ext_add_token(batch_.get(), piece.seq, piece.tokens[i]);
+      const std::int32_t row = llama_batch_ext_add_token(batch_.get(), piece.seq, piece.tokens[i]);
       const Pos at = piece.first + static_cast<Pos>(i);
       const Positions pos = {at, at, at, at};
       if (row < 0 || !llama_batch_ext_set_pos(batch_.get(), row, pos.data()) ||

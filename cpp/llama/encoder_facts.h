@@ -12,8 +12,8 @@
 namespace llamabox {
 
 struct EncoderFacts {
-  bool causal = true;         // its attention looks back only
-  bool has_rank_head = false; // a classifier's weights are in the file
+  bool causal = true;                // its attention looks back only
+  bool has_rank_head = false;        // a classifier's weights are in the file
   Pooling pooling = Pooling::kModel; // the file's; kModel: it names none
 };
 

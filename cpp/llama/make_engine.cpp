@@ -37,6 +37,8 @@ struct LlamaOwner final : ModelOwner {
 
 void add_text_encoder(Models &models, LlamaOwner &owner, const LlamaParams &params) {
   models.info.has_rank_head = owner.facts.has_rank_head;
+  models.info.names_pooling =
+      owner.facts.pooling != Pooling::kModel && owner.facts.pooling != Pooling::kRank;
   if (!params.encoder.embeddings && !params.encoder.rerank) {
     return;
   }
@@ -90,8 +92,7 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
     models->runner = std::make_unique<NoRunner>(text_n_ctx(*models));
     models->kv = std::make_unique<NoMemory>();
   }
-  models->samplers =
-      std::make_unique<LlamaSamplerFactory>(vocab, models->runner->limits().n_ctx);
+  models->samplers = std::make_unique<LlamaSamplerFactory>(vocab, models->runner->limits().n_ctx);
   models->owner = std::move(owner);
   return models;
 }

@@ -42,9 +42,9 @@ TEST_CASE("an embedding request ends in one event with vectors and counts") {
 
 TEST_CASE("scores of pairs, the unknown token among them") {
   Rig rig;
-  const RequestId id = rig.submit(encode(
-      {PairPrompt{"abc", "xbx"}, PairPrompt{"abc", "cab"}, PairPrompt{"abc", std::nullopt}},
-      EncodeKind::kRerank));
+  const RequestId id = rig.submit(
+      encode({PairPrompt{"abc", "xbx"}, PairPrompt{"abc", "cab"}, PairPrompt{"abc", std::nullopt}},
+             EncodeKind::kRerank));
   rig.run_until_idle();
   CHECK(rig.done(id).result->values == std::vector<float>{1, 3, 0});
 }

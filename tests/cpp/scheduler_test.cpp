@@ -293,8 +293,8 @@ TEST_CASE("every kind of request ends in exactly one terminal event") {
   render.body = RenderRequest{ChatPrompt{{{"user", "hi"}}, true}};
   const RequestId rendered = rig.submit(std::move(render));
   std::vector<RequestId> sides;
-  for (const SideKind kind : {SideKind::kSetLora, SideKind::kSlotSave, SideKind::kSlotRestore,
-                              SideKind::kSlotErase}) {
+  for (const SideKind kind :
+       {SideKind::kSetLora, SideKind::kSlotSave, SideKind::kSlotRestore, SideKind::kSlotErase}) {
     SideRequest side;
     side.call.kind = kind;
     Request request;

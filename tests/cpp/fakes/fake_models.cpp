@@ -198,6 +198,7 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
   auto kv = std::make_unique<FakeKv>(traits, params.n_slots);
   auto runner = std::make_unique<FakeRunner>(*kv, params);
+  auto texts = std::make_unique<FakeTextEncoder>(params.texts);
   if (handles) {
     *handles = {kv.get(), runner.get(), texts.get()};
   }
@@ -206,7 +207,6 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   models->encoder = std::make_unique<FakeEncoder>();
   models->samplers = std::make_unique<FakeSamplers>();
   models->side = std::make_unique<FakeSideModel>();
-  auto texts = std::make_unique<FakeTextEncoder>(params.texts);
   models->texts = std::move(texts);
   models->info.generates = params.generates;
   models->info.has_rank_head = params.texts.ranks;

@@ -43,9 +43,12 @@ public:
 
   EncodeLimits limits(EncodeKind kind) const override {
     const bool ranks = kind == EncodeKind::kRerank;
-    return {params_.n_batch,   params_.n_texts,
-            params_.n_ctx,     params_.can_split,
-            ranks ? PieceJoin::kLast : params_.join, ranks ? 1 : kDims};
+    return {params_.n_batch,
+            params_.n_texts,
+            params_.n_ctx,
+            params_.can_split,
+            ranks ? PieceJoin::kLast : params_.join,
+            ranks ? 1 : kDims};
   }
 
   std::vector<Token> tokens(const EncodeInput &input) const override {

@@ -28,6 +28,13 @@ _BODIES: dict[str, Any] = {
 }
 
 
+# What the server of a row with flags is started with, and what its model is then.
+_STARTED_WITH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "--embeddings --rerank": ({"encoder__embeddings": True}, {}),
+    "--rerank": ({"encoder__rerank": True}, {"generates": False}),
+}
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     lines = (_FOLDER / name).read_text(encoding="ascii").splitlines()
     table = [line for line in lines if not line.startswith("#")]
@@ -45,7 +52,9 @@ def _path(row: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("row", ENDPOINTS, ids=_path)
-def test_endpoints(server: LiveServer, row: dict[str, str]) -> None:
+def test_endpoints(start_server: StartServer, row: dict[str, str]) -> None:
+    config, model = _STARTED_WITH.get(row["enabled_by"], ({}, {}))
+    server = start_server(config=CONFIG.replace(**config), **model)
     body = _BODIES.get(row["path"])
     assert (body is None) == (row["method"] == "GET")
     reply = server.call(row["method"], row["path"], body)
