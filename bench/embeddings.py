@@ -42,13 +42,15 @@ N_TEXTS, N_CLIENTS = 512, 16
 TIMEOUT_S = 120
 LENGTHS = (16, 512)  # of llama-bench's sequences
 TARGETS = {"one request, 512 texts": 1.2, "16 clients, one text each": 1.2, "bare model": 0.95}
-WORDS = """time year people way day man thing woman life child world school state family student
-group country problem hand part place case week company system program question work government number
+WORDS = """
+time year people way day man thing woman life child world school state family student group
+country problem hand part place case week company system program question work government number
 night point home water room mother area money story fact month lot right study book eye job word
-business issue side kind head house service friend father power hour game line end member law car
-city community name president team minute idea kid body information back parent face others level
-office door health person art war history party result change morning reason research girl guy
-moment air teacher force education""".split()
+business issue side kind head house service friend father power hour game line end member law
+car city community name president team minute idea kid body information back parent face others
+level office door health person art war history party result change morning reason research girl
+guy moment air teacher force education
+""".split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ std::optional<SeqId> EncodeQueue::remove(RequestId id) {
 EncodeQueue::Job *EncodeQueue::next_job() {
   Job *best = nullptr;
   for (Job &job : jobs_) {
-    if (!job.is_blocked && (best == nullptr || job.served < best->served)) {
+    const bool has_text = job.next < job.n_tokens.size() && !job.is_blocked;
+    if (has_text && (best == nullptr || job.served < best->served)) {
       best = &job;
     }
   }
@@ -49,7 +50,7 @@ std::vector<PackedPiece> EncodeQueue::pack(std::int32_t n_room) {
     go_on(pass, n_room);
   }
   const auto n_texts = static_cast<std::size_t>(limits_.n_texts);
-  while (n_room > 0 && pass.size() < n_texts && !split_) {
+  while (n_room > 0 && pass.size() < n_texts) {
     Job *job = next_job();
     if (job == nullptr) {
       break;

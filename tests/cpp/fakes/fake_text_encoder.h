@@ -144,8 +144,8 @@ private:
     std::vector<float> rows;
     for (const Token token : piece.tokens) {
       held.push_back(token);
-      const std::vector<float> one = row(held, lora_sum_);
       if (params_.join == PieceJoin::kAppend) {
+        const std::vector<float> one = row(held, lora_sum_);
         rows.insert(rows.end(), one.begin(), one.end());
       }
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api_harness import LiveServer, chat, completion
+from api_harness import chat, completion
 from conftest import CONFIG, StartServer
 
 _FOLDER = Path(__file__).parents[2] / "spec"
