@@ -66,7 +66,7 @@ Result Scheduler::save_slot(const SideCall &call) {
                 "id_slot");
   }
   Result result;
-  result.n_tokens = static_cast<std::int32_t>(prefix.keys.size());
+  result.n_slot_tokens = static_cast<std::int32_t>(prefix.keys.size());
   result.saved = std::make_shared<SavedSlot>();
   result.saved->tokens.assign(prefix.keys.begin(), prefix.keys.end());
   result.saved->n_exact = prefix.n_exact;
@@ -109,14 +109,14 @@ Result Scheduler::restore_slot(const SideCall &call) {
   }
   cache_.pin(call.slot);
   Result result;
-  result.n_tokens = n_tokens;
+  result.n_slot_tokens = n_tokens;
   return result;
 }
 
 Result Scheduler::erase_slot(const SideCall &call) {
   check_idle(call.slot);
   Result result;
-  result.n_tokens = cache_.length(call.slot);
+  result.n_slot_tokens = cache_.length(call.slot);
   cache_.forget(call.slot);
   return result;
 }

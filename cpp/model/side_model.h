@@ -1,14 +1,12 @@
-// Request kinds that are not text generation and run between steps: embeddings, reranking, the
-// active LoRA set and saved slots. The engine answers the last two kinds itself; a model offers
-// those of the rest that it has, and the engine answers kUnsupported for the others, so every kind
-// ends in one terminal event.
+// Request kinds that compute nothing and run between steps: the active LoRA set and saved slots. The
+// engine answers the latter itself; a model offers the former if it has it, and the engine answers
+// kUnsupported otherwise, so every kind ends in one terminal event.
 // Thread rule: engine thread. Covered by scheduler_test with FakeSideModel.
 #pragma once
 
 #include "base/event.h"
 #include "base/saved_slot.h"
 #include "model/lora.h"
-#include "model/prompt.h"
 
 #include <cstdint>
 #include <memory>
@@ -17,8 +15,6 @@
 namespace llamabox {
 
 enum class SideKind : std::uint8_t {
-  kEmbed,
-  kRerank,
   kSetLora,
   kSlotSave,
   kSlotRestore,
@@ -26,8 +22,7 @@ enum class SideKind : std::uint8_t {
 };
 
 struct SideCall {
-  SideKind kind = SideKind::kEmbed;
-  std::vector<Prompt> inputs;       // embed: texts; rerank: query and document joined
+  SideKind kind = SideKind::kSetLora;
   std::vector<LoraScale> loras;     // set_lora
   std::int32_t slot = kNoSlot;      // slot_*
   std::shared_ptr<SavedSlot> saved; // slot_restore; taken from the call

@@ -16,6 +16,7 @@ from typing import Any
 from llamabox.compute_config import (
     AdapterConfig,
     ContextConfig,
+    EncoderConfig,
     PlacementConfig,
     RopeConfig,
     ThreadsConfig,
@@ -239,6 +240,7 @@ class ServerConfig:
     rope: RopeConfig = field(default_factory=RopeConfig)
     context: ContextConfig = field(default_factory=ContextConfig)
     adapters: AdapterConfig = field(default_factory=AdapterConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     chat: ChatConfig = field(default_factory=ChatConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -276,6 +278,7 @@ _GROUPS: dict[str, type[Any]] = {
     "rope": RopeConfig,
     "context": ContextConfig,
     "adapters": AdapterConfig,
+    "encoder": EncoderConfig,
     "sampling": SamplingConfig,
     "chat": ChatConfig,
     "log": LogConfig,

@@ -50,6 +50,9 @@ class CoreModule(Protocol):
     SideKind: type[_core.SideKind]
     SideRequest: type[_core.SideRequest]
     SavedSlot: type[_core.SavedSlot]
+    EncodeKind: type[_core.EncodeKind]
+    EncodeRequest: type[_core.EncodeRequest]
+    PairPrompt: type[_core.PairPrompt]
     Request: type[_core.Request]
 
 

@@ -25,12 +25,12 @@ class _LastEvent:
     full = False
 
     def __init__(self) -> None:
-        self.done: asyncio.Future[_core.Event] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
     async def drain(self) -> None:
         """Nothing is ever full here."""
 
-    def accept(self, stream: Stream, events: list[_core.Event]) -> None:
+    def accept(self, stream: Stream, events: list[Event]) -> None:
         if events[-1].kind == "done":
             self.done.set_result(events[-1])
 

@@ -50,7 +50,7 @@ TEST_CASE("saved, restored and continued equals undisturbed, on every kind of me
     const RequestId saved = call(rig, SideKind::kSlotSave, 2);
     REQUIRE(rig.done(saved).result);
     const SavedSlot state = *rig.done(saved).result->saved;
-    CHECK(rig.done(saved).result->n_tokens == 23); // the last token is not in KV
+    CHECK(rig.done(saved).result->n_slot_tokens == 23); // the last token is not in KV
     CHECK(state.n_exact == 23);
 
     // Another server of the same model.
@@ -77,7 +77,7 @@ TEST_CASE("what is not there or busy is not saved") {
     CHECK(rig.done(call(rig, kind, 0)).error == ErrorCode::kUnavailable);
   }
   rig.run_until_idle();
-  CHECK(rig.done(call(rig, SideKind::kSlotErase, 0)).result->n_tokens == 53);
+  CHECK(rig.done(call(rig, SideKind::kSlotErase, 0)).result->n_slot_tokens == 53);
   CHECK(rig.done(call(rig, SideKind::kSlotSave, 0)).error == ErrorCode::kNotFound);
   CHECK(rig.kv().n_used() == 0);
 }
@@ -210,6 +210,6 @@ TEST_CASE("a sequence that ends right after a shift leaves only what can be read
   rig.cancel(id);
   rig.step();
   const RequestId saved = call(rig, SideKind::kSlotSave, 0);
-  CHECK(rig.done(saved).result->n_tokens == 1); // the first token, which was not moved
+  CHECK(rig.done(saved).result->n_slot_tokens == 1); // the first token, which was not moved
   CHECK(rig.scheduler().stats().n_kv_used == rig.kv().n_used());
 }

@@ -79,7 +79,7 @@ async def _save(call: Call, folder: SlotFolder, slot: int) -> dict[str, Any]:
     n_bytes = await asyncio.get_running_loop().run_in_executor(None, write)
     return {
         "filename": name,
-        "n_saved": result.n_tokens,
+        "n_saved": result.n_slot_tokens,
         "n_written": n_bytes,
         "timings": {"save_ms": _ms_since(began)},
     }
@@ -101,7 +101,7 @@ async def _restore(call: Call, folder: SlotFolder, slot: int) -> dict[str, Any]:
     result = await _run(call, slot, core.SideKind.SLOT_RESTORE, saved=saved)
     return {
         "filename": name,
-        "n_restored": result.n_tokens,
+        "n_restored": result.n_slot_tokens,
         "n_read": n_bytes,
         "timings": {"restore_ms": _ms_since(began)},
     }
@@ -109,7 +109,7 @@ async def _restore(call: Call, folder: SlotFolder, slot: int) -> dict[str, Any]:
 
 async def _erase(call: Call, folder: SlotFolder, slot: int) -> dict[str, Any]:
     result = await _run(call, slot, call.engine.core.SideKind.SLOT_ERASE)
-    return {"n_erased": result.n_tokens}
+    return {"n_erased": result.n_slot_tokens}
 
 
 async def _run(call: Call, slot: int, kind: _core.SideKind, **fields: Any) -> _core.Result:

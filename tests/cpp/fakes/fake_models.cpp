@@ -105,18 +105,13 @@ public:
   }
 };
 
-// Answers with something that shows what it was given.
+// Answers every side kind.
 class FakeSideModel final : public SideModel {
 public:
   bool supports(SideKind /*kind*/) const override { return true; }
 
   Result run(const SideCall &call) override {
-    Result result;
-    for (const Prompt &input : call.inputs) {
-      result.embeddings.push_back({static_cast<float>(input.size())});
-      result.scores.push_back(static_cast<float>(input.size()));
-    }
-    return result;
+    return {};
   }
 };
 
@@ -207,14 +202,19 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
       params.can_shift && (params.kind == KvKind::kUnified || params.kind == KvKind::kSplit);
   auto kv = std::make_unique<FakeKv>(traits, params.n_slots);
   auto runner = std::make_unique<FakeRunner>(*kv, params);
+  auto texts = std::make_unique<FakeTextEncoder>(params.texts);
   if (handles) {
-    *handles = {kv.get(), runner.get()};
+    *handles = {kv.get(), runner.get(), texts.get()};
   }
   models->owner = std::make_unique<FakeOwner>();
   models->vocab = std::make_unique<FakeVocab>();
   models->encoder = std::make_unique<FakeEncoder>();
   models->samplers = std::make_unique<FakeSamplers>();
   models->side = std::make_unique<FakeSideModel>();
+  models->texts = std::move(texts);
+  models->info.generates = params.generates;
+  models->info.has_rank_head = params.texts.ranks;
+  models->info.pooling = params.texts.embeds ? "mean" : "";
   models->kv = std::move(kv);
   models->runner = std::move(runner);
   return models;
