@@ -64,9 +64,10 @@ def _operation(route: ModelRoute) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_')}",
         "summary": route.summary,
     }
-    if route.fields:
+    if route.fields or route.body:
         statuses += ["400", "408", "413", "429", "500"]
-        content = {"application/json": {"schema": body_schema(route.fields)}}
+        schema = schema_of(route.body) if route.body else body_schema(route.fields)
+        content = {"application/json": {"schema": schema}}
         operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {status: _answer(status, route.streams) for status in statuses}
     return operation

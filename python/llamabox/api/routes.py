@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from llamabox.api.call import CallHandler
 from llamabox.api.chat import chat_completions
+from llamabox.api.checks import Check, check_loras
 from llamabox.api.completions import completions
 from llamabox.api.facts import props, slots
 from llamabox.api.lora import list_loras, set_loras
@@ -31,6 +32,8 @@ class ModelRoute:
     fields: Sequence[Field] = ()
     # Whether the answer can be a stream of events.
     streams: bool = False
+    # What takes the whole body, where that is no object of fields.
+    body: Check | None = None
 
 
 MODEL_ROUTES = (
@@ -44,7 +47,9 @@ MODEL_ROUTES = (
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
     ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),
     ModelRoute("GET", "/lora-adapters", list_loras, "The LoRA adapters and their scales"),
-    ModelRoute("POST", "/lora-adapters", set_loras, "Set what adapters count by default"),
+    ModelRoute(
+        "POST", "/lora-adapters", set_loras, "Set what adapters count by default", body=check_loras
+    ),
     ModelRoute("GET", "/props", props, "Template, defaults and number of slots"),
     ModelRoute("GET", "/slots", slots, "What each slot does"),
 )
