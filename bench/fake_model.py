@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Engines and a server on the test-only extension module ``_core_fake``, whose model only sleeps.
 
-    python bench/fake_model.py PORT STEP_US
+    python bench/fake_model.py PORT STEP_US [N_CTX]
 
 serves on 127.0.0.1:PORT, in one process, until it gets SIGTERM.
 """
@@ -35,11 +35,11 @@ def load_core() -> Any:
     return importlib.import_module("_core_fake")
 
 
-def core_engine(core: Any, step_us: int, n_queue: int = 256) -> Any:
+def core_engine(core: Any, step_us: int, n_queue: int = 256, n_ctx: int = 2048) -> Any:
     """An engine whose steps take ``step_us`` and whose texts never end by themselves."""
     model = core.FakeModelParams(
-        n_ctx=2048,
-        n_cells=32768,
+        n_ctx=n_ctx,
+        n_cells=max(32768, n_ctx),
         n_batch=512,
         n_slots=N_SLOTS,
         step_us=step_us,
@@ -50,11 +50,14 @@ def core_engine(core: Any, step_us: int, n_queue: int = 256) -> Any:
 
 
 def main() -> int:
-    port, step_us = int(sys.argv[1]), int(sys.argv[2])
+    port, step_us, *rest = (int(word) for word in sys.argv[1:])
+    n_ctx = rest[0] if rest else 2048
     core = load_core()
     config = ServerConfig().replace(model__alias="fake", model__path="fake.gguf")
     return run_worker(
-        config, bind("127.0.0.1", port), lambda *_: Engine(core, core_engine(core, step_us))
+        config,
+        bind("127.0.0.1", port),
+        lambda *_: Engine(core, core_engine(core, step_us, n_ctx=n_ctx)),
     )
 
 

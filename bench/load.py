@@ -22,8 +22,9 @@ import select
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
+from typing import Any
 
 from sse_stream import Stream, gaps_ms, handling_us
 
@@ -41,6 +42,7 @@ class Load:
     id_high: int = 1000
     seed: int = 1
     timeout_s: float = 300.0
+    fields: dict[str, Any] = field(default_factory=dict)  # of each request, besides the usual ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Prompts:
                 "temperature": 0,
                 "stream": True,
                 "stream_options": {"include_usage": True},
+                **load.fields,
             }
         ).encode()
         head = (

@@ -208,7 +208,8 @@ class ChatConfig:
 class LogConfig:
     """What goes to stderr."""
 
-    # 0 and 1 log what an operator needs, 2 to 5 add each request, above 5 adds every detail.
+    # 0 and 1 log requests and what an operator needs, 2 to 5 add what llama.cpp says, above 5 adds
+    # every detail.
     verbosity: int = 0
     colors: bool = False
 

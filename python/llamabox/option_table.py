@@ -60,7 +60,7 @@ _GENERAL_OPTIONS = (
     _general("-v --verbose --log-verbose", "Log everything",
              Assign("log.verbosity", 2**31 - 1)),
     _general("-lv --verbosity --log-verbosity",
-             "Log messages up to this level: 2 adds requests, 6 adds details",
+             "Log messages up to this level: 2 adds llama.cpp's, 6 adds details",
              Store("log.verbosity", integer(0))),
     _general("--log-colors", "Colour the level of each log line",
              Assign("log.colors", True)),

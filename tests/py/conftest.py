@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,39 @@ from llamabox.http.limits import Limits
 CONFIG = ServerConfig().replace(model__alias="fake", model__path="fake.gguf", http__metrics=True)
 
 StartServer = Callable[..., LiveServer]
+
+NODE_MODULES = Path(__file__).parents[2] / ".venv" / "node" / "node_modules"
+# Clients that cannot be installed everywhere: whether one is there, and what brings it.
+CLIENTS: dict[str, tuple[Callable[[], bool], str]] = {
+    "node_client": (
+        lambda: shutil.which("node") is not None and (NODE_MODULES / "openai").is_dir(),
+        "node, and npm's openai, which tools/setup installs",
+    ),
+    "langchain_client": (
+        lambda: importlib.util.find_spec("langchain_openai") is not None,
+        "langchain-openai, which tools/test --full installs",
+    ),
+}
+_left_out: list[str] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of clients that are missing here; the summary names them."""
+    missing = {mark: why for mark, (is_there, why) in CLIENTS.items() if not is_there()}
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in missing)]
+    if not left_out:
+        return
+    for item in left_out:
+        why = next(why for mark, why in missing.items() if item.get_closest_marker(mark))
+        _left_out.append(f"left out: {item.nodeid} needs {why}")
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and what would bring it."""
+    for line in _left_out:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

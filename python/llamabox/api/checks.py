@@ -168,3 +168,20 @@ def check_loras(value: Any, path: str) -> list[tuple[int, float]]:
         lora_id = check_id(fields["id"], f"{path}[{at}].id")
         loras.append((lora_id, check_scale(fields["scale"], f"{path}[{at}].scale")))
     return loras
+
+
+described(
+    check_loras,
+    {
+        "type": "array",
+        "maxItems": MAX_LORAS,
+        "items": {
+            "type": "object",
+            "required": ["id", "scale"],
+            "properties": {
+                "id": {"type": "integer", "minimum": 0, "maximum": INT32_MAX},
+                "scale": {"type": "number", "minimum": -MAX_LORA_SCALE, "maximum": MAX_LORA_SCALE},
+            },
+        },
+    },
+)

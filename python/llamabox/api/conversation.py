@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from llamabox.api.checks import INT32_MAX, boolean, depth_of, integer, mapping, name, refuse
+from llamabox.api.checks import (
+    INT32_MAX,
+    array,
+    boolean,
+    depth_of,
+    described,
+    integer,
+    mapping,
+    name,
+    refuse,
+)
 from llamabox.api.messages import Message
 from llamabox.api.tools import Offer
 from llamabox.config import ChatConfig
@@ -53,6 +63,19 @@ def check_continuation(value: Any, path: str) -> str | None:
     if type(value) is not bool and value not in ("content", "reasoning_content"):
         refuse(path, "must be a boolean, 'content' or 'reasoning_content'")
     return _CONTINUED[value] if value else None
+
+
+def check_modalities(value: Any, path: str) -> list[str]:
+    """Kinds of output: there is text only."""
+    kinds = array(value, path, 1, 8)
+    if any(kind != "text" for kind in kinds):
+        refuse(path, "has something else than 'text', which is all that there is")
+    return kinds
+
+
+def check_unavailable(value: Any, path: str) -> None:
+    """A field that asks for something that this server cannot do."""
+    refuse(path, "is not available in this version")
 
 
 def chat_prompt(
@@ -127,3 +150,22 @@ def _message(core: CoreModule, message: Message) -> _core.ChatMessage:
         tool_call_id=message.tool_call_id,
         name=message.name,
     )
+
+
+described(
+    check_kwargs,
+    {
+        "type": "object",
+        "maxProperties": MAX_KWARGS,
+        "properties": {"enable_thinking": {"type": "boolean"}},
+    },
+)
+described(check_effort, {"enum": list(_EFFORTS)})
+described(
+    check_continuation,
+    {"anyOf": [{"type": "boolean"}, {"enum": ["content", "reasoning_content"]}]},
+)
+described(
+    check_modalities, {"type": "array", "minItems": 1, "maxItems": 8, "items": {"const": "text"}}
+)
+described(check_unavailable, {"type": "null"})

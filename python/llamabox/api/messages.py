@@ -150,9 +150,53 @@ _PART = {
 }
 _CONTENT = {
     "anyOf": [
-        {"type": ["string", "null"]},
+        {"type": "string"},
         {"type": "array", "minItems": 1, "maxItems": MAX_PARTS, "items": _PART},
     ]
+}
+_OPTIONAL = {"type": ["string", "null"]}
+_CALL = {
+    "type": "object",
+    "required": ["function"],
+    "properties": {
+        "id": _OPTIONAL,
+        "type": {"const": "function"},
+        "function": {
+            "type": "object",
+            "required": ["name", "arguments"],
+            "properties": {
+                "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES},
+                # The text of a JSON object.
+                "arguments": {"type": "string"},
+            },
+        },
+    },
+}
+_SAID = {
+    "type": "object",
+    "required": ["role", "content"],
+    "properties": {
+        "role": {
+            "anyOf": [
+                {"enum": ["system", "user", "assistant", "tool"]},
+                {"type": "string", "minLength": 1, "maxLength": MAX_ROLE_BYTES},
+            ]
+        },
+        "content": _CONTENT,
+        "reasoning_content": _OPTIONAL,
+        "tool_call_id": _OPTIONAL,
+        "name": _OPTIONAL,
+    },
+}
+_CALLED = {
+    "type": "object",
+    "required": ["role", "tool_calls"],
+    "properties": {
+        "role": {"const": "assistant"},
+        "content": {"anyOf": [_CONTENT, {"type": "null"}]},
+        "reasoning_content": _OPTIONAL,
+        "tool_calls": {"type": "array", "minItems": 1, "maxItems": MAX_CALLS, "items": _CALL},
+    },
 }
 described(
     check_messages,
@@ -160,17 +204,6 @@ described(
         "type": "array",
         "minItems": 1,
         "maxItems": MAX_MESSAGES,
-        "items": {
-            "type": "object",
-            "required": ["role"],
-            "properties": {
-                "role": {"type": "string", "minLength": 1, "maxLength": MAX_ROLE_BYTES},
-                "content": _CONTENT,
-                "reasoning_content": {"type": ["string", "null"]},
-                "tool_calls": {"type": ["array", "null"], "maxItems": MAX_CALLS},
-                "tool_call_id": {"type": ["string", "null"]},
-                "name": {"type": ["string", "null"]},
-            },
-        },
+        "items": {"anyOf": [_SAID, _CALLED]},
     },
 )

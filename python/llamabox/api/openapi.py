@@ -70,10 +70,11 @@ def _operation(route: ModelRoute) -> dict[str, Any]:
         operation["parameters"] = list(route.parameters)
     if route.streams:
         statuses.append("410")
-    if route.fields:
+    if route.fields or route.body:
         statuses += ["400", "408", "413", "415", "429", "500"]
-        content = {"application/json": {"schema": body_schema(route.fields)}}
-        is_required = any(field.required for field in route.fields)
+        schema = schema_of(route.body) if route.body else body_schema(route.fields)
+        content = {"application/json": {"schema": schema}}
+        is_required = bool(route.body) or any(field.required for field in route.fields)
         operation["requestBody"] = {"required": is_required, "content": content}
     operation["responses"] = {status: _answer(status, route.streams) for status in statuses}
     return operation

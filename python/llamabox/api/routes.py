@@ -8,6 +8,7 @@ from typing import Any
 
 from llamabox.api.call import CallHandler
 from llamabox.api.chat import chat_completions
+from llamabox.api.checks import Check, check_loras
 from llamabox.api.completions import completions
 from llamabox.api.embeddings import embeddings, native_embeddings
 from llamabox.api.encode_fields import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
@@ -48,6 +49,8 @@ class ModelRoute:
     streams: bool = False
     # What the path and the query hold, as OpenAPI has it.
     parameters: Sequence[dict[str, Any]] = ()
+    # What takes the whole body, where that is no object of fields.
+    body: Check | None = None
     # What the server must have been started for.
     needs: Need = Need.NOTHING
 
@@ -80,7 +83,9 @@ MODEL_ROUTES = (
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
     ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),
     ModelRoute("GET", "/lora-adapters", list_loras, "The LoRA adapters and their scales"),
-    ModelRoute("POST", "/lora-adapters", set_loras, "Set what adapters count by default"),
+    ModelRoute(
+        "POST", "/lora-adapters", set_loras, "Set what adapters count by default", body=check_loras
+    ),
     ModelRoute("GET", "/props", props, "Template, defaults and number of slots"),
     ModelRoute("GET", "/slots", slots, "What each slot does"),
     ModelRoute(

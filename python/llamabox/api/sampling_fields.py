@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from llamabox.api.checks import INT32_MAX, array, boolean, integer, kind_of, mapping, name, refuse
+from llamabox.api.checks import (
+    INT32_MAX,
+    array,
+    boolean,
+    described,
+    integer,
+    kind_of,
+    mapping,
+    name,
+    refuse,
+    schema_of,
+)
 from llamabox.config import SamplingConfig
 from llamabox.json_schema import schema_text
-from llamabox.sampler_names import MAX_SAMPLERS, sampler_names, split_samplers
+from llamabox.sampler_names import MAX_SAMPLERS, SAMPLERS, sampler_names, split_samplers
 from llamabox.strict_schema import unenforced
 
 if TYPE_CHECKING:
@@ -182,3 +193,63 @@ def _core_bias(core: CoreModule, key: int | str, bias: float | None) -> _core.Lo
     if isinstance(key, str):
         return core.LogitBias(text=key, bias=value)
     return core.LogitBias(token=key, bias=value)
+
+
+_BIAS = {"anyOf": [{"type": "number", "minimum": -100, "maximum": 100}, {"const": False}]}
+_BIASED = {"anyOf": [schema_of(name(MAX_BIAS_BYTES)), schema_of(integer(0, INT32_MAX))]}
+described(
+    check_samplers,
+    {
+        "anyOf": [
+            {
+                "type": "array",
+                "maxItems": MAX_SAMPLERS,
+                "items": {"type": "string", "enum": list(SAMPLERS)},
+            },
+            {"type": "string", "maxLength": 256},
+        ]
+    },
+)
+described(
+    check_breakers,
+    {"type": "array", "maxItems": MAX_BREAKERS, "items": schema_of(name(MAX_BREAKER_BYTES))},
+)
+described(
+    check_logit_bias,
+    {
+        "anyOf": [
+            {"type": "object", "maxProperties": MAX_BIASES, "additionalProperties": _BIAS},
+            {
+                "type": "array",
+                "maxItems": MAX_BIASES,
+                "items": {
+                    "type": "array",
+                    "minItems": 2,
+                    "maxItems": 2,
+                    "prefixItems": [_BIASED, _BIAS],
+                },
+            },
+        ]
+    },
+)
+described(check_json_schema, {"type": "object"})
+described(
+    check_response_format,
+    {
+        "type": "object",
+        "required": ["type"],
+        "properties": {
+            "type": {"enum": ["text", "json_object", "json_schema"]},
+            "schema": {"type": ["object", "null"]},
+            "json_schema": {
+                "type": "object",
+                "required": ["schema"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "schema": {"type": "object"},
+                    "strict": {"type": ["boolean", "null"]},
+                },
+            },
+        },
+    },
+)

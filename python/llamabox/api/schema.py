@@ -25,7 +25,14 @@ from llamabox.api.checks import (
     text,
     token_ids,
 )
-from llamabox.api.conversation import check_budget, check_continuation, check_effort, check_kwargs
+from llamabox.api.conversation import (
+    check_budget,
+    check_continuation,
+    check_effort,
+    check_kwargs,
+    check_modalities,
+    check_unavailable,
+)
 from llamabox.api.messages import check_messages
 from llamabox.api.prompts import check_prompt
 from llamabox.api.sampling_fields import (
@@ -236,6 +243,9 @@ CHAT = (
     Field("top_logprobs", integer(0, 20), "logprobs.top"),
     # Later in the table than max_tokens, which it replaces.
     Field("max_completion_tokens", check_max_tokens, "generate.max_tokens"),
+    Field("modalities", check_modalities, "none.modalities"),
+    Field("audio", check_unavailable, "none.audio"),
+    Field("web_search_options", check_unavailable, "none.web_search_options"),
 )
 
 COMPLETION = (

@@ -12,7 +12,15 @@ from typing import Any
 
 import orjson
 
-from llamabox.api.checks import array, depth_of, kind_of, mapping, refuse, text
+from llamabox.api.checks import (
+    array,
+    depth_of,
+    described,
+    kind_of,
+    mapping,
+    refuse,
+    text,
+)
 from llamabox.api.sampling_fields import check_strict
 
 MAX_TOOLS = 256
@@ -24,6 +32,13 @@ MAX_SCHEMA_DEPTH = 32
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\Z")
 
 _MODES = ("auto", "none", "required")
+
+# One of the two would have no effect.
+_CONTRADICTIONS = (
+    ("tools", "functions"),
+    ("tool_choice", "functions"),
+    ("tools", "function_call"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +132,9 @@ def offer_of(fields: dict[str, Any]) -> Offer:
     The model hears of no other tools than those that are named; with "none" it hears of none.
     """
     legacy = "functions" in fields
-    if legacy and "tools" in fields:
-        refuse("functions", "cannot be given together with tools")
+    for today, older in _CONTRADICTIONS:
+        if today in fields and older in fields:
+            refuse(older, f"cannot be given together with {today}")
     field = "function_call" if legacy else "tool_choice"
     tools: tuple[Tool, ...] = fields.get("functions" if legacy else "tools", ())
     choice: Choice = fields.get(field, Choice("auto"))
@@ -187,3 +203,32 @@ def _distinct(tools: list[Tool], path: str) -> tuple[Tool, ...]:
             refuse(f"{path}[{at}]", f"has the name {tool.name!r}, which an earlier one has too")
         seen.add(tool.name)
     return tuple(tools)
+
+
+_FUNCTION = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "pattern": "^[A-Za-z0-9_.:/-]{1,128}$"},
+        "description": {"type": ["string", "null"]},
+        "parameters": {"type": ["object", "null"]},
+        "strict": {"type": ["boolean", "null"]},
+    },
+}
+_NAMED = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+
+
+def _of_type_function(schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["type", "function"],
+        "properties": {"type": {"const": "function"}, "function": schema},
+    }
+
+
+described(
+    check_tools, {"type": "array", "maxItems": MAX_TOOLS, "items": _of_type_function(_FUNCTION)}
+)
+described(check_functions, {"type": "array", "maxItems": MAX_TOOLS, "items": _FUNCTION})
+described(check_tool_choice, {"anyOf": [{"enum": list(_MODES)}, _of_type_function(_NAMED)]})
+described(check_function_call, {"anyOf": [{"enum": list(_MODES[:2])}, _NAMED]})

@@ -255,6 +255,22 @@ def test_a_named_refusal(server: LiveServer, path: str, body: Any, param: str) -
     assert reply.error["type"] == "invalid_request_error"
 
 
+_UNAVAILABLE: list[tuple[str, Any]] = [
+    ("modalities", ["text", "audio"]),
+    ("audio", {"voice": "alloy", "format": "wav"}),
+    ("web_search_options", {}),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), _UNAVAILABLE, ids=[row[0] for row in _UNAVAILABLE])
+def test_what_this_server_cannot_do_is_refused_by_name(
+    server: LiveServer, field: str, value: Any
+) -> None:
+    reply = server.post("/v1/chat/completions", chat(**{field: value}))
+    assert (reply.status, reply.error["param"]) == (400, field)
+    assert server.post("/v1/chat/completions", chat(modalities=["text"])).status == 200
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_prompt_that_exceeds_the_context(server: LiveServer, stream: bool) -> None:
     reply = server.post("/v1/completions", completion("x" * 3000, stream=stream))

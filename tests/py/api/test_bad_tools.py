@@ -98,6 +98,8 @@ WRONG = [
     (tools(TOOL, grammar='root ::= "a"'), "grammar"),
     (tools(TOOL, parallel_tool_calls="no"), "parallel_tool_calls"),
     (tools(TOOL, functions=[{"name": "f"}]), "functions"),
+    (tools(TOOL, function_call="auto"), "function_call"),
+    (chat(functions=[{"name": "f"}], tool_choice="auto"), "functions"),
     (chat(functions=[{"name": "f"}], function_call="required"), "function_call"),
     (chat(functions=[{"name": "f"}], function_call={"name": "g"}), "function_call"),
     (chat(functions=[{}]), "functions[0].name"),

@@ -139,6 +139,26 @@ def test_what_is_wrong_or_not_there_is_refused_by_name(
     assert (reply.status, reply.error["param"]) == (400, param)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        "cache_prompt",
+        "id_slot",
+        "n_discard",
+        "n_indent",
+        "n_keep",
+        "n_probs",
+        "return_progress",
+        "return_tokens",
+        "t_max_predict_ms",
+        "timings_per_token",
+    ],
+)
+def test_a_field_that_is_not_there_is_refused_by_name(server: LiveServer, field: str) -> None:
+    reply = server.post("/completion", native(**{field: 5}))
+    assert (reply.status, reply.error["param"]) == (400, field)
+
+
 def test_fields_that_ask_for_nothing_are_taken(server: LiveServer) -> None:
     fields = {"cache_prompt": True, "id_slot": -1, "n_keep": 0, "return_tokens": False}
     assert server.post("/completion", native(**fields, n_discard=None)).status == 200

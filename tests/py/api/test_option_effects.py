@@ -239,10 +239,23 @@ PARAMETERS: list[tuple[str, str, object]] = [
     ("--control-vector-scaled c.gguf 0.5", "adapters.control_vectors.0.scale", 0.5),
     ("--control-vector-layer-range 1 2", "adapters.control_last_layer", 2),
     ("--control-vector c.gguf", "adapters.control_last_layer", -1),
+    ("--flash-attn", "context.flash_attn.name", "ON"),
+    ("--no-flash-attn", "context.flash_attn.name", "OFF"),
+    ("--swa-full", "context.swa_full", True),
+    ("-nkvo", "context.kv_offload", False),
+    ("-ngl 3", "model.n_gpu_layers", 3),
+    ("--no-warmup", "context.warmup", False),
+    ("--no-warmup --warmup", "context.warmup", True),
+    ("-b 64", "context.n_batch", 64),
+    ("-ub 64", "context.n_ubatch", 64),
+    ("-ctk q8_0", "context.cache_type_k", "q8_0"),
+    ("-ctv q8_0", "context.cache_type_v", "q8_0"),
 ]
 
 
-@pytest.mark.parametrize(("words", "path", "expected"), PARAMETERS)
+@pytest.mark.parametrize(
+    ("words", "path", "expected"), PARAMETERS, ids=[f"{row[0]} {row[1]}" for row in PARAMETERS]
+)
 def test_the_option_reaches_the_parameters(words: str, path: str, expected: object) -> None:
     provide_core()
     from llamabox.model_loader import llama_params

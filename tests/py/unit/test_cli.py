@@ -201,7 +201,15 @@ def test_unknown_flags_and_flags_that_need_another_warn_and_the_start_goes_on(
     assert len(served.configs) == 1
 
 
-def test_help_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+def _not_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option that is read and ignored ends the program too."""
+    monkeypatch.setattr(cli, "_serve", lambda config: 99)
+
+
+def test_help_goes_to_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _not_serving(monkeypatch)
     assert cli.main(["--help"]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("usage: llama-box [options]\n")
@@ -229,11 +237,13 @@ def _core(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--list-buffer-types", "CPU\nCUDA0\n"),
         ("--version", "llama-box: 1.2.3\nllama.cpp: b11549\n"),
     ],
+    ids=lambda words: words if words.startswith("--") else "",
 )
 def test_facts_come_from_the_core_and_go_to_stdout(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str, printed: str
 ) -> None:
     _core(monkeypatch)
+    _not_serving(monkeypatch)
     monkeypatch.setattr(importlib.metadata, "version", {"llamabox": "1.2.3"}.__getitem__)
     assert cli.main([flag]) == 0
     assert capsys.readouterr().out == printed

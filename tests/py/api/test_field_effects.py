@@ -1,0 +1,123 @@
+"""Each field of a generating route changes the answer: asked with it and without it.
+
+The rows of tests/spec/compatibility.tsv that have no better test name these; tools/check_compat
+shows that each fails when its field is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api_harness import LiveServer, Reply
+from fake_core import ROOT
+from real_core import demo_config, demo_engine
+from sampling_cases import GREEDY, N_TOKENS, PROMPT, SAMPLING, Case
+
+LORA = str(ROOT / "tests/models/lora-a.gguf")
+CHAT, COMPLETION, NATIVE = "/v1/chat/completions", "/v1/completions", "/completion"
+TEMPLATE = "/apply-template"
+ROUTES = (CHAT, COMPLETION, NATIVE, TEMPLATE)
+QUESTION = {"role": "user", "content": "What is the weather in Paris?"}
+WEATHER = {
+    "name": "get_weather",
+    "description": "Get the weather in a city.",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
+}
+
+# Fields of all three routes beyond the sampling ones.
+_SHARED: dict[str, Case] = {
+    "model": Case("another", GREEDY),
+    "max_tokens": Case(2, GREEDY),
+    "stop": Case(["e"], GREEDY),
+    "lora": Case([{"id": 0, "scale": 4}], GREEDY),
+    "ignore_eos": Case(True, {**GREEDY, "max_tokens": 200}),
+    "response_format": Case({"type": "json_schema", "json_schema": {"schema": {"const": 5}}}),
+    "stream": Case(True, GREEDY),
+}
+_CHOICES: dict[str, Case] = {
+    "n": Case(2, GREEDY),
+    "stream_options": Case({"include_usage": True}, {**GREEDY, "stream": True}),
+    "n_probs": Case(2, GREEDY),
+}
+_THINK = {**GREEDY, "messages": [{"role": "user", "content": "What is 3 + 4? /think"}]}
+_BEGUN = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "Hel"}]
+_ASKED = {**GREEDY, "messages": [QUESTION]}
+_OFFERED = {**_ASKED, "tools": [{"type": "function", "function": WEATHER}]}
+_CONVERSATION: dict[str, Case] = {
+    "tools": Case([{"type": "function", "function": WEATHER}], _ASKED),
+    "tool_choice": Case("none", _OFFERED),
+    "functions": Case([WEATHER], _ASKED),
+    "function_call": Case("none", {**_ASKED, "functions": [WEATHER]}),
+    "add_generation_prompt": Case(False, {**_ASKED, "max_tokens": 4}),
+    "continue_final_message": Case(True, {**GREEDY, "messages": _BEGUN}),
+    "chat_template_kwargs": Case({"enable_thinking": False}, _THINK),
+    "enable_thinking": Case(False, _THINK),
+    "reasoning_effort": Case("none", _THINK),
+}
+CASES: dict[str, dict[str, Case]] = {
+    TEMPLATE: _CONVERSATION,
+    CHAT: {
+        **SAMPLING,
+        **_CONVERSATION,
+        **_SHARED,
+        **_CHOICES,
+        "max_completion_tokens": Case(2, GREEDY),
+        "logprobs": Case(True, GREEDY),
+        "top_logprobs": Case(2, {**GREEDY, "logprobs": True}),
+    },
+    COMPLETION: {**SAMPLING, **_SHARED, **_CHOICES, "logprobs": Case(2, GREEDY)},
+    NATIVE: {**SAMPLING, **_SHARED, "n_predict": Case(2, GREEDY)},
+}
+NAMES = [f"{route} {name}" for route in ROUTES for name in CASES[route]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LiveServer]:
+    # One slot whose cells hold the prompt already, so that only the field makes a difference.
+    config = demo_config(
+        engine__n_slots=1,
+        engine__n_threads=1,
+        adapters__loras=((LORA, 1.0),),
+        adapters__apply_loras=False,
+    )
+    live = LiveServer(demo_engine(config), config)
+    yield live
+    live.close()
+
+
+def ask(server: LiveServer, route: str, fields: dict[str, Any]) -> Any:
+    """What a request says, without times and ids."""
+    prompt: dict[str, Any] = {"prompt": PROMPT}
+    if route in (CHAT, TEMPLATE):
+        prompt = {"messages": [{"role": "user", "content": PROMPT}]}
+    return seen(server.post(route, {**prompt, "max_tokens": N_TOKENS, "seed": 3, **fields}))
+
+
+def seen(reply: Reply) -> Any:
+    assert reply.status == 200, reply.body
+    if reply.headers["Content-Type"] == "text/event-stream":
+        return "stream", b'"usage":{' in reply.body
+    body = reply.json()
+    kept = ("model", "choices", "content", "stop_type", "tokens_predicted", "prompt")
+    found = {key: body[key] for key in kept if key in body}
+    found["prompt_tokens"] = body.get("usage", {}).get("prompt_tokens")
+    # The ids of calls are new each time.
+    return re.sub(r'"id": "[^"]*"', "", json.dumps(found))
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_field_changes_the_answer(server: LiveServer, case: str) -> None:
+    route, name = case.split()
+    found = CASES[route][name]
+    plain = ask(server, route, found.base)
+    assert ask(server, route, found.base) == plain
+    assert ask(server, route, {**found.base, name: found.value}) != plain

@@ -1,0 +1,119 @@
+"""The commands of the specification's Features, Examples and Tools sections, word for word.
+
+tests/spec/examples.json holds them; ``needs`` names what an example waits for (a step of the plan,
+or a feature that is being built). Only model paths, hosts and the folder of the tools are replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from box_process import TIMEOUT_S, Box
+from fake_core import ROOT
+from llamabox.models import DEMO_MODEL
+from llamabox.option_parser import parse
+
+EXAMPLES: list[dict[str, Any]] = json.loads((ROOT / "tests/spec/examples.json").read_text())
+# Asks for some 500 answers.
+LONG = ("batch tool",)
+READY = [
+    pytest.param(example, marks=pytest.mark.full if example["name"] in LONG else ())
+    for example in EXAMPLES
+    if not example["needs"]
+]
+WAITING = [example for example in EXAMPLES if example["needs"]]
+# The tools' own examples name no server: that of the first example serves them.
+SERVE = "llama-box -c 8192 -np 4 --host 0.0.0.0 -m <model>"
+
+_BOXES: dict[str, Box] = {}
+
+
+def _name(example: dict[str, Any]) -> str:
+    return str(example["name"])
+
+
+def serve_words(command: str) -> list[str]:
+    """The words of a llama-box command for this machine."""
+    command = re.sub(r" -m (<[^>]*>|\S+)", f" -m {DEMO_MODEL}", command)
+    return shlex.split(command.replace("--host 0.0.0.0", "--host 127.0.0.1"))[1:]
+
+
+@pytest.fixture(scope="module")
+def boxes() -> Iterator[dict[str, Box]]:
+    """Servers by their words, each started once."""
+    yield _BOXES
+    for box in _BOXES.values():
+        box.stop()
+    _BOXES.clear()
+
+
+def started(boxes: dict[str, Box], command: str) -> Box:
+    words = serve_words(command)
+    key = " ".join(words)
+    if key not in boxes:
+        boxes[key] = Box("-t", "1", *words)
+    return boxes[key]
+
+
+def run(box: Box, command: str, folder: Path) -> str:
+    """What a client's command prints; it must end well."""
+    url = f"http://127.0.0.1:{box.port}"
+    command = command.replace("http://localhost:8080", url)
+    command = command.replace("./llama-box/tools/", f"{ROOT}/tools/")
+    kept = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env={**kept, "API_URL": url, "REQUEST_FILE": "request.json", "WORK_DIR": str(folder)},
+        input="Tell me a joke\nquit\n",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check(command: str, printed: str) -> None:
+    """That the printed text is the answer that the command asked for."""
+    if "batch_chat.sh" in command:
+        done = [line.split("|")[1].strip() for line in printed.splitlines()[1:] if "|" in line]
+        counts = [cell.split("/") for cell in done if re.fullmatch(r"\d+/\d+", cell)]
+        assert counts and all(ended == asked for ended, asked in counts), printed
+    elif "chat.sh" in command:
+        assert "TTFT" in printed and "TPS" in printed, printed
+    elif '"stream": true' in command:
+        assert printed.startswith("data: {") and printed.endswith("data: [DONE]\n\n")
+    else:
+        choice = json.loads(printed)["choices"][0]
+        assert choice["message"]["content"] or choice["message"]["tool_calls"]
+
+
+@pytest.mark.parametrize("example", READY, ids=_name)
+def test_an_example_works(boxes: dict[str, Box], example: dict[str, Any], tmp_path: Path) -> None:
+    serve, *clients = example["commands"]
+    if not serve.startswith("llama-box "):
+        serve, clients = SERVE, example["commands"]
+    box = started(boxes, serve)
+    for command in clients:
+        check(command, run(box, command, tmp_path))
+
+
+@pytest.mark.parametrize("example", WAITING, ids=_name)
+def test_an_example_that_waits_says_what_for(example: dict[str, Any]) -> None:
+    """Fails when the option that it waits for is there: then ``needs`` has to go."""
+    serve = [command for command in example["commands"] if command.startswith("llama-box ")]
+    for command in serve:
+        read = parse(serve_words(command.replace("...", "x")))
+        assert read.refused or read.warnings
+    assert serve or example["needs"] == "images"
