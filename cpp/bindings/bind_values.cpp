@@ -167,12 +167,13 @@ void register_values(py::module_ &m) {
   register_side_calls(m);
   register_requests(m);
   using E = EngineParams;
-  bind_value<E>(m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
-                Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
-                Field{"n_prompt_workers", &E::n_prompt_workers},
-                Field{"cache_prompt", &E::cache_prompt}, Field{"render_special", &E::render_special}, Field{"itl_target_ms", &E::itl_target_ms},
-                Field{"context_shift", &E::context_shift}, Field{"n_keep", &E::n_keep},
-                Field{"n_cache_reuse", &E::n_cache_reuse});
+  bind_value<E>(
+      m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
+      Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
+      Field{"n_prompt_workers", &E::n_prompt_workers}, Field{"cache_prompt", &E::cache_prompt},
+      Field{"render_special", &E::render_special}, Field{"itl_target_ms", &E::itl_target_ms},
+      Field{"context_shift", &E::context_shift}, Field{"n_keep", &E::n_keep},
+      Field{"n_cache_reuse", &E::n_cache_reuse});
 }
 
 } // namespace llamabox

@@ -1,6 +1,6 @@
-// Request kinds that compute nothing and run between steps: the active LoRA set and saved slots. The
-// engine answers the latter itself; a model offers the former if it has it, and the engine answers
-// kUnsupported otherwise, so every kind ends in one terminal event.
+// Request kinds that compute nothing and run between steps: the active LoRA set and saved slots.
+// The engine answers the latter itself; a model offers the former if it has it, and the engine
+// answers kUnsupported otherwise, so every kind ends in one terminal event.
 // Thread rule: engine thread. Covered by scheduler_test with FakeSideModel.
 #pragma once
 

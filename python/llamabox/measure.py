@@ -13,7 +13,7 @@ from llamabox.engine import Engine
 from llamabox.stream import Stream
 
 if TYPE_CHECKING:
-    pass
+    from llamabox.event import Event
 
 _MOST_S = 3.0
 _MOST_TOKENS = 512

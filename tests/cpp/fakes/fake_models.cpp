@@ -110,9 +110,7 @@ class FakeSideModel final : public SideModel {
 public:
   bool supports(SideKind /*kind*/) const override { return true; }
 
-  Result run(const SideCall &call) override {
-    return {};
-  }
+  Result run(const SideCall &call) override { return {}; }
 };
 
 struct FakeOwner final : ModelOwner {};
