@@ -269,21 +269,8 @@ class ServerConfig:
         return dataclasses.replace(self, **changed)
 
 
-_GROUPS: dict[str, type[Any]] = {
-    "http": HttpConfig,
-    "access": AccessConfig,
-    "model": ModelConfig,
-    "engine": EngineConfig,
-    "threads": ThreadsConfig,
-    "placement": PlacementConfig,
-    "rope": RopeConfig,
-    "context": ContextConfig,
-    "adapters": AdapterConfig,
-    "encoder": EncoderConfig,
-    "sampling": SamplingConfig,
-    "chat": ChatConfig,
-    "log": LogConfig,
-    "process": ProcessConfig,
+_GROUPS: dict[str, Any] = {
+    group.name: group.default_factory for group in dataclasses.fields(ServerConfig)
 }
 
 
