@@ -1,8 +1,9 @@
 // Ends a thinking block after a number of tokens: a sampler around another one that, once the
 // budget is spent, chooses the tokens of the end mark instead of asking. The answer then goes on.
-// Thread rule: one thread at a time, as any sampler. Guarantee: a block that begins the answer, or
-// was begun by the prompt, has at most the budget's tokens and up to three more where the last one
-// was within a character; of marks only an end mark's tokens before its last one count. Covered by thinking_budget_test.
+// Thread rule: one thread at a time, as any sampler.
+// Guarantee: a block that begins the answer, or was begun by the prompt, has at most the budget's
+// tokens, and up to three more where the last one was within a character; of marks only an end
+// mark's tokens before its last one count. Covered by thinking_budget_test.
 #pragma once
 
 #include "model/prompt_encoder.h"

@@ -1,4 +1,5 @@
-// The prompt of a gap, on the demo model with fill-in-the-middle tokens put into its metadata.
+// The prompt of a gap, on the demo model with other fill-in-the-middle tokens in its metadata.
+#include "temp_model.h"
 #include "tiny_model.h"
 
 #include <doctest/doctest.h>
@@ -12,6 +13,12 @@ constexpr std::int64_t kSuffix = 101;
 constexpr std::int64_t kMiddle = 102;
 constexpr std::int64_t kRepository = 103;
 constexpr std::int64_t kFile = 104;
+
+void replace_all(std::string &text, const std::string &part, const std::string &with) {
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at)) {
+    text.replace(at, part.size(), with);
+  }
+}
 
 std::unique_ptr<Models> load_with(const std::vector<std::pair<std::string, std::int64_t>> &ids,
                                   bool adds_begin = false) {
@@ -106,7 +113,14 @@ TEST_CASE("special tokens in a client's text stay text") {
 }
 
 TEST_CASE("a model without the tokens says so") {
-  const auto models = load("demo");
+  // They are found by their keys and by their texts.
+  std::string gguf = bytes_of(model_path("demo"));
+  replace_all(gguf, "<|fim_", "<|gap_");
+  replace_all(gguf, "ggml.fim_", "ggml.gap_");
+  const TempFile file(gguf);
+  LlamaParams params = small_params("demo");
+  params.model.model_path = file.path();
+  const auto models = load_models(params);
   const Error error = error_of([&] { models->encoder->encode(InfillPrompt{"a", "b", "", {}}); });
   CHECK(error.code() == ErrorCode::kInvalidArgument);
   CHECK(contains(error.what(), "fill-in-the-middle"));

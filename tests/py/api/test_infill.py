@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api_harness import LiveServer, completion, deltas
 from fake_core import fake_text
+from llamabox.models import DEMO_MODEL
 from real_core import demo_config, demo_engine
 
 _GAP = {"input_prefix": "def f():", "input_suffix": "return x", "n_predict": 12, "temperature": 0}
-# Ordinary tokens of the demo model that its metadata declares to be marks of a gap.
+# Ordinary tokens of the demo model that take the place of its marks of a gap.
 _MARKS = tuple(
     (f"tokenizer.ggml.fim_{name}_token_id", 100 + at)
     for at, name in enumerate(("pre", "suf", "mid"))
@@ -21,7 +23,7 @@ _MARKS = tuple(
 
 @pytest.fixture(scope="module")
 def real() -> Iterator[LiveServer]:
-    """The demo model with fill-in-the-middle tokens."""
+    """The demo model with other fill-in-the-middle tokens."""
     config = demo_config(placement__override_kv=_MARKS)
     live = LiveServer(demo_engine(config), config)
     yield live
@@ -102,8 +104,14 @@ def test_a_suffix_is_a_gap(real: LiveServer) -> None:
         ("/v1/completions", completion("def f():", suffix="x"), "suffix"),
     ],
 )
-def test_a_model_without_marks_refuses(path: str, body: dict[str, Any], param: str) -> None:
-    config = demo_config()
+def test_a_model_without_marks_refuses(
+    tmp_path: Path, path: str, body: dict[str, Any], param: str
+) -> None:
+    # The marks are found by their keys and by their texts.
+    demo = DEMO_MODEL.read_bytes()
+    other = demo.replace(b"<|fim_", b"<|gap_").replace(b"ggml.fim_", b"ggml.gap_")
+    (tmp_path / "other.gguf").write_bytes(other)
+    config = demo_config(model__path=str(tmp_path / "other.gguf"))
     live = LiveServer(demo_engine(config), config)
     try:
         reply = live.post(path, body)
@@ -146,7 +154,8 @@ def test_the_best_are_the_likeliest(real: LiveServer) -> None:
     reply = real.post("/v1/completions", completion("Once upon", n=2, best_of=5, **sampled)).json()
     assert [c["text"] for c in reply["choices"]] == [c["text"] for c in ranked[:2]]
     assert [c["index"] for c in reply["choices"]] == [0, 1]
-    assert [c["logprobs"] for c in reply["choices"]] == [c["logprobs"] for c in ranked[:2]]
+    tokens = [choice["logprobs"]["tokens"] for choice in (*reply["choices"], *ranked[:2])]
+    assert tokens[:2] == tokens[2:]
     # All that was generated counts.
     assert reply["usage"]["completion_tokens"] > 2 * 12
     unasked = {key: value for key, value in sampled.items() if key != "logprobs"}
