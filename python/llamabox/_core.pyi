@@ -7,6 +7,8 @@ from __future__ import annotations
 import collections.abc
 import typing
 
+import typing_extensions
+
 from llamabox.errors import LlamaboxError
 
 __all__: list[str] = [
@@ -41,6 +43,7 @@ __all__: list[str] = [
     "RopeParams",
     "RopeScaling",
     "SamplingParams",
+    "SavedSlot",
     "SideCall",
     "SideKind",
     "SideRequest",
@@ -380,6 +383,32 @@ class SamplingParams:
     @property
     def xtc_threshold(self) -> float: ...
 
+class SavedSlot:
+    """
+    What a slot held; a buffer of its state. A restore takes the state away.
+    """
+    def __init__(
+        self,
+        *,
+        tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        n_exact: typing.SupportsInt | typing.SupportsIndex,
+        loras: collections.abc.Sequence[
+            tuple[
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+            ]
+        ],
+        state: typing_extensions.Buffer,
+    ) -> None: ...
+    @property
+    def loras(self) -> list[tuple[int, float]]: ...
+    @property
+    def n_exact(self) -> int: ...
+    @property
+    def state(self) -> memoryview: ...
+    @property
+    def tokens(self) -> list[int]: ...
+
 class SideKind:
     """
     What a SideRequest asks for.
@@ -452,10 +481,8 @@ class SideCall:
         kind: SideKind,
         loras: collections.abc.Sequence[LoraScale] = [],
         slot: typing.SupportsInt | typing.SupportsIndex = -1,
-        file: str = "",
+        saved: SavedSlot | None = None,
     ) -> None: ...
-    @property
-    def file(self) -> str: ...
     @property
     def kind(self) -> SideKind: ...
     @property
@@ -477,6 +504,10 @@ class GenerateRequest:
         stop: collections.abc.Sequence[str] = [],
         loras: collections.abc.Sequence[LoraScale] | None = None,
         n_logprobs: typing.SupportsInt | typing.SupportsIndex = -1,
+        n_keep: typing.SupportsInt | typing.SupportsIndex | None = None,
+        n_cache_reuse: typing.SupportsInt | typing.SupportsIndex | None = None,
+        slot: typing.SupportsInt | typing.SupportsIndex = -1,
+        return_tokens: bool = False,
     ) -> None: ...
     @property
     def loras(self) -> list[LoraScale] | None: ...
@@ -485,11 +516,19 @@ class GenerateRequest:
     @property
     def n(self) -> int: ...
     @property
+    def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_keep(self) -> int | None: ...
+    @property
     def n_logprobs(self) -> int: ...
     @property
     def prompt(self) -> TextPrompt | TokenPrompt | ChatPrompt: ...
     @property
+    def return_tokens(self) -> bool: ...
+    @property
     def sampling(self) -> SamplingParams: ...
+    @property
+    def slot(self) -> int: ...
     @property
     def stop(self) -> list[str]: ...
 
@@ -547,11 +586,20 @@ class EngineParams:
         n_prompt_workers: typing.SupportsInt | typing.SupportsIndex = 1,
         cache_prompt: bool = True,
         itl_target_ms: typing.SupportsFloat | typing.SupportsIndex = 200.0,
+        context_shift: bool = False,
+        n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
+        n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def cache_prompt(self) -> bool: ...
     @property
+    def context_shift(self) -> bool: ...
+    @property
     def itl_target_ms(self) -> float: ...
+    @property
+    def n_cache_reuse(self) -> int: ...
+    @property
+    def n_keep(self) -> int: ...
     @property
     def n_prompt_workers(self) -> int: ...
     @property
@@ -607,6 +655,8 @@ class Usage:
     @property
     def n_draft_accepted(self) -> int: ...
     @property
+    def n_dropped(self) -> int: ...
+    @property
     def n_generated(self) -> int: ...
     @property
     def n_prompt(self) -> int: ...
@@ -623,6 +673,10 @@ class Result:
     """
     @property
     def embeddings(self) -> list[list[float]]: ...
+    @property
+    def n_tokens(self) -> int: ...
+    @property
+    def saved(self) -> SavedSlot: ...
     @property
     def scores(self) -> list[float]: ...
     @property
@@ -653,7 +707,13 @@ class Event:
     @property
     def result(self) -> Result | None: ...
     @property
+    def slot(self) -> int: ...
+    @property
+    def stop_word(self) -> str: ...
+    @property
     def text(self) -> str: ...
+    @property
+    def tokens(self) -> list[int]: ...
     @property
     def tool_calls(self) -> list[ToolCallDelta]: ...
     @property
@@ -699,6 +759,8 @@ class Stats:
     def itl_ms(self) -> Histogram: ...
     @property
     def n_cached_tokens(self) -> int: ...
+    @property
+    def n_context_shifts(self) -> int: ...
     @property
     def n_draft_accepted(self) -> int: ...
     @property
@@ -847,6 +909,11 @@ class Engine:
     def n_ctx(self) -> int:
         """
         Tokens that one sequence may hold.
+        """
+    @property
+    def shifts(self) -> bool:
+        """
+        Whether texts and prompts may be longer than the context.
         """
 
 class FlashAttn:
