@@ -1,5 +1,6 @@
 // What a slot held, outside of the model's memory: what the shell writes to a file and reads back.
-// Thread rule: value. Covered by scheduler_slots_test and tests/py/api/test_slots.py.
+// Thread rule: value.
+// Covered by scheduler_slots_test and tests/py/api/test_slots.py.
 #pragma once
 
 #include "base/types.h"

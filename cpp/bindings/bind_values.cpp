@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -110,6 +111,7 @@ void register_saved_slot(py::module_ &m) {
       .def_readonly("tokens", &SavedSlot::tokens)
       .def_readonly("n_exact", &SavedSlot::n_exact)
       .def_readonly("loras", &SavedSlot::loras)
+      .def_property_readonly("state", [](const py::object &saved) { return py::memoryview(saved); })
       .def_buffer([](SavedSlot &saved) {
         return py::buffer_info(saved.state.data(), static_cast<py::ssize_t>(saved.state.size()),
                                true);
@@ -125,9 +127,19 @@ void register_side_calls(py::module_ &m) {
       .value("SLOT_ERASE", SideKind::kSlotErase);
   bind_value<LoraScale>(m, "LoraScale", "The weight of one loaded adapter.",
                         Required{"id", &LoraScale::id}, Required{"scale", &LoraScale::scale});
-  bind_value<SideCall>(m, "SideCall", "A call that runs between steps.",
-                       Required{"kind", &SideCall::kind}, Field{"loras", &SideCall::loras},
-                       Field{"slot", &SideCall::slot}, Field{"saved", &SideCall::saved});
+  // By hand, since only an optional pointer is shown as one that may be None.
+  using MaybeSaved = std::optional<std::shared_ptr<SavedSlot>>;
+  const auto make_call = [](SideKind kind, std::vector<LoraScale> loras, std::int32_t slot,
+                            MaybeSaved saved) {
+    return SideCall{kind, {}, std::move(loras), slot, saved.value_or(nullptr)};
+  };
+  py::class_<SideCall>(m, "SideCall", "A call that runs between steps.", py::module_local())
+      .def(py::init(make_call), py::kw_only(), py::arg("kind"),
+           py::arg("loras") = std::vector<LoraScale>(), py::arg("slot") = kNoSlot,
+           py::arg("saved") = py::none())
+      .def_readonly("kind", &SideCall::kind)
+      .def_readonly("loras", &SideCall::loras)
+      .def_readonly("slot", &SideCall::slot);
 }
 
 void register_requests(py::module_ &m) {

@@ -49,9 +49,9 @@ public:
   // False: another running or a pinned sequence shares that too.
   bool make_private(SeqId slot, Pos n);
 
-  // Who gives way when no cell is left: of the lowest priority, one that can resume before one whose
-  // cells were moved, then the youngest; never the eldest of the highest priority. Null when only
-  // one runs.
+  // Who gives way when no cell is left: of the lowest priority, one that can resume before one
+  // whose cells were moved, then the youngest; never the eldest of the highest priority. Null when
+  // only one runs.
   Sequence *victim() const;
 
   // Takes slot and KV from a running sequence and puts it back into the queue; returns the tokens

@@ -1,5 +1,6 @@
 // What leaves a context that is full: the first tokens stay, of the rest the older half goes.
-// Thread rule: pure. Covered by context_shift_test.
+// Thread rule: pure.
+// Covered by context_shift_test.
 #pragma once
 
 #include "base/types.h"

@@ -55,6 +55,7 @@ COUNTERS = (
         "preemptions", "Sequences whose KV was taken away to be filled again.", "n_preempted"
     ),
     FromStats("preempted_tokens", "Tokens of KV taken away so.", "n_preempted_tokens"),
+    FromStats("context_shifts", "Times a full context lost its older half.", "n_context_shifts"),
     FromStats("steps", "Steps of the engine.", "n_steps"),
     FromStats("encoded_texts", "Texts read for embeddings and scores.", "n_encoded_texts"),
     FromStats("encode_passes", "Passes over such texts.", "n_encode_passes"),

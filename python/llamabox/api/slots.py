@@ -73,7 +73,7 @@ async def _save(call: Call, folder: SlotFolder, slot: int) -> dict[str, Any]:
         raise InternalError("the engine saved nothing")
 
     def write() -> int:
-        file = SlotFile(saved.tokens, saved.n_exact, saved.loras, memoryview(saved))
+        file = SlotFile(saved.tokens, saved.n_exact, saved.loras, saved.state)
         return folder.write(name, file)
 
     n_bytes = await asyncio.get_running_loop().run_in_executor(None, write)
