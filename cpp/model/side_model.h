@@ -1,6 +1,6 @@
-// Request kinds that compute nothing and run between steps: the active LoRA set and saved slots. A
-// model offers those it has; the engine answers kUnsupported for the rest, so every kind ends in one
-// terminal event.
+// Request kinds that compute nothing and run between steps: the active LoRA set and saved slots.
+// A model offers those it has; the engine answers kUnsupported for the rest, so every kind ends in
+// one terminal event.
 // Thread rule: engine thread. Covered by scheduler_test with FakeSideModel.
 #pragma once
 

@@ -210,7 +210,8 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   models->texts = std::move(texts);
   models->info.generates = params.generates;
   models->info.has_rank_head = params.texts.ranks;
-  models->info.pooling = params.texts.embeds ? "mean" : "";
+  const bool is_pooled = params.texts.join != PieceJoin::kAppend;
+  models->info.pooling = params.texts.embeds ? (is_pooled ? "mean" : "none") : "";
   models->kv = std::move(kv);
   models->runner = std::move(runner);
   return models;
