@@ -37,8 +37,8 @@ public:
   // Unknown ids are ignored. The place of its text that has been read in part, if there is one.
   std::optional<SeqId> remove(RequestId id);
 
-  // The next pass: about `n_room` tokens, fewer than the limits' n_batch beside running streams. Its
-  // texts count as taken. Empty only when the queue is.
+  // The next pass: about `n_room` tokens, fewer than the limits' n_batch beside running streams.
+  // Its texts count as taken. Empty only when the queue is.
   std::vector<PackedPiece> pack(std::int32_t n_room);
 
   // The pass failed: nothing that was read in part can go on.

@@ -7,7 +7,6 @@
 #include "model/prompt_encoder.h"
 #include "model/runner.h"
 #include "model/sampler.h"
-#include "model/side_model.h"
 #include "model/text_encoder.h"
 #include "model/vocab.h"
 #include "spec/proposer.h"
@@ -60,7 +59,6 @@ struct Models {
   std::unique_ptr<SamplerFactory> samplers;
   std::unique_ptr<Runner> runner;
   std::unique_ptr<KvMemory> kv;
-  std::unique_ptr<SideModel> side;    // may be null: no side kinds
   std::unique_ptr<TextEncoder> texts; // may be null: neither embeddings nor scores
   std::unique_ptr<Proposer> proposer; // may be null: no speculation
 };

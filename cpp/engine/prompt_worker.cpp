@@ -70,22 +70,6 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   }
 }
 
-// Which adapters count and what slots hold is the scheduler's own matter: it needs no side model.
-bool offers(const Models &models, SideKind kind) {
-  switch (kind) {
-  case SideKind::kSetLora:
-    return !models.info.loras.empty();
-  case SideKind::kSlotSave:
-  case SideKind::kSlotRestore:
-  case SideKind::kSlotErase:
-    return true;
-  case SideKind::kEmbed:
-  case SideKind::kRerank:
-    break;
-  }
-  return models.side && models.side->supports(kind);
-}
-
 void encode_render(Arrival &arrival, const RenderRequest &render, const Models &models) {
   EncodedPrompt encoded = models.encoder->encode(render.prompt);
   arrival.result = std::make_unique<Result>();
@@ -94,8 +78,8 @@ void encode_render(Arrival &arrival, const RenderRequest &render, const Models &
 }
 
 void check_side(const SideRequest &side, const Models &models) {
-  if (!offers(models, side.call.kind)) {
-    throw Error(ErrorCode::kUnsupported, "this model does not offer this kind of request");
+  if (side.call.kind == SideKind::kSetLora && models.info.loras.empty()) {
+    throw Error(ErrorCode::kUnsupported, "this model has no adapters");
   }
   check_loras(side.call.loras, models);
 }

@@ -7,7 +7,7 @@
 #include "model/lora.h"
 #include "model/prompt_encoder.h"
 #include "model/sampling_params.h"
-#include "model/side_model.h"
+#include "model/side_call.h"
 #include "model/text_encoder.h"
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct GenerateRequest {
   std::optional<std::int32_t> n_cache_reuse; // likewise
   std::int32_t slot = kNoSlot;               // preferred when it is free; kNoSlot: any
   bool return_tokens = false;                // each event has the ids of its tokens
-  std::int32_t thinking_budget = -1; // tokens of a thinking block; -1: no limit
-  double tokens_per_second = 0;      // at most, of all choices together; 0: no limit
+  std::int32_t thinking_budget = -1;         // tokens of a thinking block; -1: no limit
+  double tokens_per_second = 0;              // at most, of all choices together; 0: no limit
 };
 
 // The prompt as the model would see it, without running it.

@@ -154,12 +154,9 @@ Result Scheduler::answer(const SideCall &call) {
   case SideKind::kSlotRestore:
     return restore_slot(call);
   case SideKind::kSlotErase:
-    return erase_slot(call);
-  case SideKind::kEmbed:
-  case SideKind::kRerank:
     break;
   }
-  return models_.side->run(call);
+  return erase_slot(call);
 }
 
 void Scheduler::end_cancelled() {

@@ -6,7 +6,7 @@
 
 #include "llama/model.h"
 #include "llama/params.h"
-#include "model/side_model.h"
+#include "model/lora.h"
 
 #include "llama.h"
 

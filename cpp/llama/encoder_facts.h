@@ -1,5 +1,5 @@
-// What a loaded model is for: to generate text, to embed, to rank. Upstream keeps these facts in its
-// own headers only.
+// What a loaded model is for: to generate text, to embed, to rank. Upstream keeps these facts in
+// its own headers only.
 // Thread rule: pure functions on a loaded model. Covered by text_encoder_test.
 #pragma once
 

@@ -85,21 +85,23 @@ async def _answer(encoded: Encoded, write: Callable[[], bytes]) -> Response:
     return Response(200, await loop.run_in_executor(None, write))
 
 
-def _floats(row: memoryview) -> bytes:
+def _floats(row: memoryview[float]) -> bytes:
     return orjson.dumps(row.tolist())
 
 
-def _base64(row: memoryview) -> bytes:
+def _base64(row: memoryview[float]) -> bytes:
     # The machine's own byte order, which is little-endian wherever llama.cpp runs.
     return b'"%b"' % b2a_base64(row, newline=False)
 
 
-def _rows(encoded: Encoded) -> Iterator[memoryview]:
+def _rows(encoded: Encoded) -> Iterator[memoryview[float]]:
     for start in range(0, len(encoded.rows), encoded.n_values):
         yield encoded.rows[start : start + encoded.n_values]
 
 
-def _openai(head: dict[str, Any], encoded: Encoded, write: Callable[[memoryview], bytes]) -> bytes:
+def _openai(
+    head: dict[str, Any], encoded: Encoded, write: Callable[[memoryview[float]], bytes]
+) -> bytes:
     parts = [orjson.dumps(head)[:-1], b',"data":[']
     for at, row in enumerate(_rows(encoded)):
         parts.append(b"," if at else b"")

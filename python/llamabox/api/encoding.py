@@ -24,7 +24,7 @@ class Encoded:
     """The rows of all texts, in the order they were sent."""
 
     # Native 32-bit floats, n_values for each row.
-    rows: memoryview
+    rows: memoryview[float]
     n_values: int
     # Of each text.
     n_rows: Sequence[int]

@@ -39,7 +39,7 @@ async def rerank(call: Call) -> Response:
     encoded = await encode(call, request, [*names, "query", "query"])
     if encoded is None:
         return client_gone()
-    scores = encoded.rows.tolist()
+    scores: Sequence[float] = encoded.rows.tolist()
     if normalize:
         scores = normalized(scores[:-2], scores[-2], scores[-1])
     results = _results(scores, documents if fields.get("return_documents", True) else None)

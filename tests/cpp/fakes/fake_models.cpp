@@ -105,14 +105,6 @@ public:
   }
 };
 
-// Answers every side kind.
-class FakeSideModel final : public SideModel {
-public:
-  bool supports(SideKind /*kind*/) const override { return true; }
-
-  Result run(const SideCall &call) override { return {}; }
-};
-
 struct FakeOwner final : ModelOwner {};
 
 } // namespace
@@ -208,11 +200,11 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   models->vocab = std::make_unique<FakeVocab>();
   models->encoder = std::make_unique<FakeEncoder>();
   models->samplers = std::make_unique<FakeSamplers>();
-  models->side = std::make_unique<FakeSideModel>();
   models->texts = std::move(texts);
   models->info.generates = params.generates;
   models->info.has_rank_head = params.texts.ranks;
-  models->info.pooling = params.texts.embeds ? "mean" : "";
+  const bool is_pooled = params.texts.join != PieceJoin::kAppend;
+  models->info.pooling = params.texts.embeds ? (is_pooled ? "mean" : "none") : "";
   models->kv = std::move(kv);
   models->runner = std::move(runner);
   return models;

@@ -50,7 +50,6 @@ TEST_CASE("facts of the demo model") {
   CHECK(models->info.n_params > 100000);
   CHECK(models->info.size_bytes > 100000);
   CHECK(models->info.has_chat_template);
-  CHECK(models->side == nullptr);
   CHECK(models->proposer == nullptr);
 }
 
