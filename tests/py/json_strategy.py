@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -39,6 +40,8 @@ def following(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def _string(schema: dict[str, Any]) -> st.SearchStrategy[str]:
+    if "contentSchema" in schema:
+        return following(schema["contentSchema"]).map(json.dumps)
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=True)
     least, most = schema.get("minLength", 0), min(schema.get("maxLength", _TEXT), _TEXT)
@@ -93,5 +96,5 @@ _MAKERS: dict[str, Any] = {
 _KEYWORDS = {
     *("anyOf", "enum", "const", "type", "pattern", "minLength", "maxLength", "minItems"),
     *("maxItems", "prefixItems", "items", "properties", "required", "additionalProperties"),
-    *("maxProperties", "minimum", "maximum"),
+    *("maxProperties", "minimum", "maximum", "contentMediaType", "contentSchema"),
 }

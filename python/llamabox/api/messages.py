@@ -166,8 +166,11 @@ _CALL = {
             "required": ["name", "arguments"],
             "properties": {
                 "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES},
-                # The text of a JSON object.
-                "arguments": {"type": "string"},
+                "arguments": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"type": "object"},
+                },
             },
         },
     },
