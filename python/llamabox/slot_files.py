@@ -49,6 +49,8 @@ class SlotFile:
     # The adapters it was computed with: places and scales.
     loras: Loras
     state: bytes | bytearray | memoryview
+    # Of the whole file, once it is one.
+    n_bytes: int = 0
 
 
 class SlotFolder:
@@ -114,6 +116,7 @@ class SlotFolder:
             n_exact=n_exact,
             loras=[_LORA.unpack_from(payload, _LORA.size * at) for at in range(n_loras)],
             state=payload[state_at:],
+            n_bytes=n_bytes,
         )
 
     def _open(self, name: str) -> BufferedReader:

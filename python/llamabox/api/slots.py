@@ -95,7 +95,7 @@ async def _restore(call: Call, folder: SlotFolder, slot: int) -> dict[str, Any]:
         saved = core.SavedSlot(
             tokens=file.tokens, n_exact=file.n_exact, loras=file.loras, state=file.state
         )
-        return saved, len(file.state)
+        return saved, file.n_bytes
 
     saved, n_bytes = await asyncio.get_running_loop().run_in_executor(None, read)
     result = await _run(call, slot, core.SideKind.SLOT_RESTORE, saved=saved)

@@ -60,6 +60,7 @@ def test_a_slot_is_saved_erased_and_restored(server: LiveServer, tmp_path: Path)
     assert act(server, "erase", 2).json()["n_erased"] == 0
     restored = act(server, "restore", 1, filename="cat.bin").json()
     assert (restored["id_slot"], restored["n_restored"]) == (1, n_held)
+    assert restored["n_read"] == saved["n_written"]
     assert held(server, 1) == n_held
     again = complete(server, TEXT + " that", id_slot=1)
     assert again["content"] == undisturbed["content"]
