@@ -146,7 +146,7 @@ def bare(setup: Setup) -> dict[str, float]:
     """Tokens per second of llama-bench, by the length of its sequences."""
     line = [str(setup.bin_dir / "llama-bench"), "-m", str(setup.model), "-t", str(setup.threads)]
     line += ["--embeddings", "1", "-n", "0", "-p", ",".join(map(str, LENGTHS)), "-o", "json"]
-    line += ["-ub", str(setup.n_ubatch)]
+    line += ["-ub", str(setup.n_ubatch), "-r", "2"]
     done = subprocess.run(line, check=True, capture_output=True, timeout=TIMEOUT_S)
     return {str(row["n_prompt"]): row["avg_ts"] for row in json.loads(done.stdout)}
 

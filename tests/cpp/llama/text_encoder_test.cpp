@@ -23,11 +23,12 @@ LlamaParams encoder_params(const std::string &name, Pooling pooling = Pooling::k
 
 LlamaParams ranker_params(const std::string &name) {
   LlamaParams params = small_params(name);
+  params.context.n_ubatch = 256; // all pairs of a test in one pass
   params.encoder.rerank = true;
   return params;
 }
 
-// The outputs of texts in one pass, or in passes of `n_piece` tokens where that is given.
+// The outputs of texts in one pass.
 std::vector<std::vector<float>> encode(Models &models, EncodeKind kind,
                                        const std::vector<std::vector<Token>> &texts) {
   std::vector<EncodePiece> pieces;
