@@ -57,10 +57,12 @@ struct Usage {
 
 // What kinds of request other than generate return.
 struct Result {
-  std::vector<std::vector<float>> embeddings; // embed: one row per input
-  std::vector<float> scores;                  // rerank: one per document
-  std::string text;                           // render: the rendered prompt
-  std::vector<Token> tokens;                  // render: the same as tokens
+  std::vector<float> values;          // encode: all rows, one after another
+  std::int32_t n_values = 0;          // encode: numbers of a row
+  std::vector<std::int32_t> n_rows;   // encode: of each text
+  std::vector<std::int32_t> n_tokens; // encode: of each text
+  std::string text;                   // render: the rendered prompt
+  std::vector<Token> tokens;          // render: the same as tokens
 };
 
 struct Event {

@@ -94,7 +94,12 @@ void register_models(py::module_ &m) {
       .def_readonly("chat_template", &ModelInfo::chat_template)
       .def_readonly("loras", &ModelInfo::loras)
       .def_readonly("supports_tools", &ModelInfo::supports_tools)
-      .def_readonly("supports_thinking", &ModelInfo::supports_thinking);
+      .def_readonly("supports_thinking", &ModelInfo::supports_thinking)
+      .def_readonly("generates", &ModelInfo::generates)
+      .def_readonly("pooling", &ModelInfo::pooling)
+      .def_readonly("names_pooling", &ModelInfo::names_pooling)
+      .def_readonly("has_rank_head", &ModelInfo::has_rank_head)
+      .def_readonly("encoder_bytes", &ModelInfo::encoder_bytes);
   py::class_<TokenIds>(m, "TokenIds", py::buffer_protocol(), "Token ids as a buffer of integers.",
                        py::module_local())
       .def_buffer([](TokenIds &ids) {

@@ -87,8 +87,16 @@ void register_event(py::module_ &m) {
       .def_readonly("ttft_ms", &Usage::ttft_ms)
       .def_readonly("decode_ms", &Usage::decode_ms);
   py::class_<Result>(m, "Result", "What other kinds than generate return.", py::module_local())
-      .def_readonly("embeddings", &Result::embeddings)
-      .def_readonly("scores", &Result::scores)
+      .def_property_readonly(
+          "values",
+          [](const Result &r) {
+            return py::bytes(reinterpret_cast<const char *>(r.values.data()),
+                             r.values.size() * sizeof(float));
+          },
+          "The rows of all texts as native 32-bit floats.")
+      .def_readonly("n_values", &Result::n_values)
+      .def_readonly("n_rows", &Result::n_rows)
+      .def_readonly("n_tokens", &Result::n_tokens)
       .def_readonly("tokens", &Result::tokens)
       .def_property_readonly("text", [](const Result &r) { return text_of(r.text); });
   py::class_<Event>(m, "Event", "News of one request; see `kind`.", py::module_local())
@@ -145,6 +153,8 @@ void register_events(py::module_ &m) {
       .def_readonly("n_preempted_tokens", &Stats::n_preempted_tokens)
       .def_readonly("n_looked_up_tokens", &Stats::n_looked_up_tokens)
       .def_readonly("n_steps", &Stats::n_steps)
+      .def_readonly("n_encode_passes", &Stats::n_encode_passes)
+      .def_readonly("n_encoded_texts", &Stats::n_encoded_texts)
       .def_readonly("prefill_seconds", &Stats::prefill_seconds)
       .def_readonly("decode_seconds", &Stats::decode_seconds)
       .def_readonly("step_ms", &Stats::step_ms)

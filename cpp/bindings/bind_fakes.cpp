@@ -8,12 +8,20 @@ namespace py = pybind11;
 namespace llamabox {
 
 void register_fakes(py::module_ &m) {
+  py::enum_<PieceJoin>(m, "PieceJoin", py::module_local())
+      .value("LAST", PieceJoin::kLast)
+      .value("APPEND", PieceJoin::kAppend);
+  using T = FakeTextParams;
+  bind_value<T>(m, "FakeTextParams", "What the fake model encodes.", Field{"embeds", &T::embeds},
+                Field{"ranks", &T::ranks}, Field{"n_batch", &T::n_batch},
+                Field{"n_texts", &T::n_texts}, Field{"n_ctx", &T::n_ctx}, Field{"join", &T::join});
   using F = FakeModelParams;
   bind_value<F>(m, "FakeModelParams", "A model whose every output is known by hand.",
                 Field{"n_ctx", &F::n_ctx}, Field{"n_cells", &F::n_cells},
                 Field{"n_batch", &F::n_batch}, Field{"n_slots", &F::n_slots},
                 Field{"end_one_in", &F::end_one_in}, Field{"step_us", &F::step_us},
-                Field{"fixed_text", &F::fixed_text}, Field{"n_loras", &F::n_loras});
+                Field{"fixed_text", &F::fixed_text}, Field{"n_loras", &F::n_loras},
+                Field{"generates", &F::generates}, Field{"texts", &F::texts});
   m.def(
       "load_models", [](const FakeModelParams &params) { return load_fake_models(params); },
       py::arg("params"));

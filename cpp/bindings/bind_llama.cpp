@@ -77,13 +77,28 @@ void register_llama(py::module_ &m) {
                 Field{"cache_type_k", &C::cache_type_k}, Field{"cache_type_v", &C::cache_type_v},
                 Field{"placement", &C::placement}, Field{"placement_batch", &C::placement_batch},
                 Field{"rope", &C::rope}, Field{"warmup", &C::warmup});
+  py::enum_<Pooling>(m, "Pooling", py::module_local())
+      .value("MODEL", Pooling::kModel)
+      .value("NONE", Pooling::kNone)
+      .value("MEAN", Pooling::kMean)
+      .value("CLS", Pooling::kCls)
+      .value("LAST", Pooling::kLast)
+      .value("RANK", Pooling::kRank);
+  py::enum_<Attention>(m, "Attention", py::module_local())
+      .value("MODEL", Attention::kModel)
+      .value("CAUSAL", Attention::kCausal)
+      .value("NON_CAUSAL", Attention::kNonCausal);
+  using P = EncoderParams;
+  bind_value<P>(m, "EncoderParams", "Embeddings and scores beside the text, or instead of it.",
+                Field{"embeddings", &P::embeddings}, Field{"rerank", &P::rerank},
+                Field{"pooling", &P::pooling}, Field{"attention", &P::attention});
   bind_value<ChatParams>(m, "ChatParams", "The chat template instead of the model's own.",
                          Field{"template_name", &ChatParams::template_name},
                          Field{"template_source", &ChatParams::template_source});
   bind_value<LlamaParams>(
       m, "LlamaParams", "What a text model is loaded with.", Required{"model", &LlamaParams::model},
       Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters},
-      Field{"chat", &LlamaParams::chat});
+      Field{"chat", &LlamaParams::chat}, Field{"encoder", &LlamaParams::encoder});
   m.def("load_models", &load_models, py::arg("params"), py::call_guard<py::gil_scoped_release>(),
         "Load a model file; takes seconds to minutes and lets other Python threads run.");
 }

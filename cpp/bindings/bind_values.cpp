@@ -76,8 +76,6 @@ void register_sampling(py::module_ &m) {
 
 void register_side_calls(py::module_ &m) {
   py::enum_<SideKind>(m, "SideKind", "What a SideRequest asks for.", py::module_local())
-      .value("EMBED", SideKind::kEmbed)
-      .value("RERANK", SideKind::kRerank)
       .value("SET_LORA", SideKind::kSetLora)
       .value("SLOT_SAVE", SideKind::kSlotSave)
       .value("SLOT_RESTORE", SideKind::kSlotRestore)
@@ -97,9 +95,18 @@ void register_requests(py::module_ &m) {
                 Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
-  bind_value<SideRequest>(m, "SideRequest", "Ask for a call; inputs become those of the call.",
-                          Required{"call", &SideRequest::call},
-                          Field{"inputs", &SideRequest::inputs});
+  bind_value<SideRequest>(m, "SideRequest", "Ask for a call.",
+                          Required{"call", &SideRequest::call});
+  py::enum_<EncodeKind>(m, "EncodeKind", "What texts are encoded to.", py::module_local())
+      .value("EMBED", EncodeKind::kEmbed)
+      .value("RERANK", EncodeKind::kRerank);
+  bind_value<PairPrompt>(
+      m, "PairPrompt", "What a reranker reads; without a document the unknown token is one.",
+      Required{"query", &PairPrompt::query}, Field{"document", &PairPrompt::document});
+  using E = EncodeRequest;
+  bind_value<E>(m, "EncodeRequest", "Ask for vectors or scores of texts.",
+                Required{"kind", &E::kind}, Required{"inputs", &E::inputs},
+                Field{"n_dims", &E::n_dims}, Field{"normalize", &E::normalize});
   bind_value<Request>(m, "Request", "What submit() takes; a higher priority is admitted first.",
                       Required{"body", &Request::body}, Field{"priority", &Request::priority},
                       Field{"deadline_ns", &Request::deadline_ns});

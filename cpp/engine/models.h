@@ -8,6 +8,7 @@
 #include "model/runner.h"
 #include "model/sampler.h"
 #include "model/side_model.h"
+#include "model/text_encoder.h"
 #include "model/vocab.h"
 #include "spec/proposer.h"
 
@@ -39,6 +40,11 @@ struct ModelInfo {
   std::vector<LoraInfo> loras;
   bool supports_tools = false;    // its chat template shows tools
   bool supports_thinking = false; // its chat template knows a thinking block
+  bool generates = true;          // false: an encoder, or a server that only ranks
+  std::string pooling;            // of embeddings: "none", "mean", "cls", "last"; empty: none given
+  bool names_pooling = false;     // the file names a pooling of embeddings
+  bool has_rank_head = false;     // it can score a query and a document
+  std::uint64_t encoder_bytes = 0; // of the contexts for embeddings and scores
 };
 
 // Keeps alive what the other members point into (a loaded model and its context).
@@ -55,6 +61,7 @@ struct Models {
   std::unique_ptr<Runner> runner;
   std::unique_ptr<KvMemory> kv;
   std::unique_ptr<SideModel> side;    // may be null: no side kinds
+  std::unique_ptr<TextEncoder> texts; // may be null: neither embeddings nor scores
   std::unique_ptr<Proposer> proposer; // may be null: no speculation
 };
 

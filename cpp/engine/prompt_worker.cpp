@@ -6,6 +6,9 @@
 namespace llamabox {
 namespace {
 
+// Numbers that one request may get: 32 MiB of them.
+constexpr std::int64_t kMaxEncodedValues = std::int64_t{1} << 23U;
+
 void check_loras(const LoraSet &loras, const Models &models) {
   std::vector<bool> is_named(models.info.loras.size());
   for (const LoraScale &lora : loras) {
@@ -24,6 +27,9 @@ void check_loras(const LoraSet &loras, const Models &models) {
 }
 
 void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &models) {
+  if (!models.info.generates) {
+    throw Error(ErrorCode::kUnsupported, "this server generates no text");
+  }
   if (generate.loras) {
     check_loras(*generate.loras, models);
   }
@@ -65,13 +71,59 @@ void encode_render(Arrival &arrival, const RenderRequest &render, const Models &
   arrival.result->tokens = std::move(encoded.prompt.tokens);
 }
 
-void encode_side(SideRequest &side, const Models &models) {
+void check_side(const SideRequest &side, const Models &models) {
   if (!offers(models, side.call.kind)) {
     throw Error(ErrorCode::kUnsupported, "this model does not offer this kind of request");
   }
   check_loras(side.call.loras, models);
-  for (const PromptInput &input : side.inputs) {
-    side.call.inputs.push_back(models.encoder->encode(input).prompt);
+}
+
+[[noreturn]] void refuse_long_text(std::size_t at, std::size_t n_tokens, std::int32_t n_ctx) {
+  const std::string name = "text[" + std::to_string(at) + "]";
+  throw Error(ErrorCode::kContextExceeded,
+              name + " has " + std::to_string(n_tokens) + " tokens; at most " +
+                  std::to_string(n_ctx) + " can be read",
+              name);
+}
+
+void check_encode(const EncodeRequest &encode, const Models &models) {
+  if (!models.texts || !models.texts->supports(encode.kind)) {
+    throw Error(ErrorCode::kUnsupported, encode.kind == EncodeKind::kEmbed
+                                             ? "this server makes no embeddings"
+                                             : "this server ranks no documents");
+  }
+  if (encode.inputs.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "there is no text to read", "text");
+  }
+  const std::int32_t n_values = models.texts->limits(encode.kind).n_values;
+  if (encode.n_dims < 0 || encode.n_dims > n_values) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "dimensions is " + std::to_string(encode.n_dims) + "; the model's vectors have " +
+                    std::to_string(n_values),
+                "dimensions");
+  }
+}
+
+void encode_texts(Arrival &arrival, const EncodeRequest &encode, const Models &models) {
+  check_encode(encode, models);
+  const EncodeLimits limits = models.texts->limits(encode.kind);
+  std::int64_t n_rows = 0;
+  for (const EncodeInput &input : encode.inputs) {
+    if (arrival.ticket.cancelled->load(std::memory_order_acquire)) {
+      return; // the scheduler ends it
+    }
+    std::vector<Token> text = models.texts->tokens(input);
+    if (text.size() > static_cast<std::size_t>(limits.n_ctx)) {
+      refuse_long_text(arrival.texts.size(), text.size(), limits.n_ctx);
+    }
+    n_rows += limits.join == PieceJoin::kAppend ? static_cast<std::int64_t>(text.size()) : 1;
+    arrival.texts.push_back(std::move(text));
+  }
+  if (n_rows * limits.n_values > kMaxEncodedValues) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "the vectors of all texts have " + std::to_string(n_rows * limits.n_values) +
+                    " numbers; at most " + std::to_string(kMaxEncodedValues) + " are returned",
+                "text");
   }
 }
 
@@ -90,8 +142,10 @@ Arrival prepare(Submission submission, const Models &models) {
       encode_generate(arrival, *generate, models);
     } else if (auto *render = std::get_if<RenderRequest>(&arrival.request.body)) {
       encode_render(arrival, *render, models);
+    } else if (auto *encode = std::get_if<EncodeRequest>(&arrival.request.body)) {
+      encode_texts(arrival, *encode, models);
     } else {
-      encode_side(std::get<SideRequest>(arrival.request.body), models);
+      check_side(std::get<SideRequest>(arrival.request.body), models);
     }
   } catch (const Error &error) {
     arrival.error = error;

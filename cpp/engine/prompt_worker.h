@@ -38,6 +38,7 @@ struct Arrival {
   MakeOutputParser make_parser;                   // generate
   std::shared_ptr<const std::vector<Token>> shown_tokens; // generate: special tokens with a text
   std::unique_ptr<Result> result;                         // render: ready
+  std::vector<std::vector<Token>> texts;                  // encode
   std::optional<Error> error;                             // ends the request
 };
 

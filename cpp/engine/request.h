@@ -8,6 +8,7 @@
 #include "model/prompt_encoder.h"
 #include "model/sampling_params.h"
 #include "model/side_model.h"
+#include "model/text_encoder.h"
 
 #include <cstdint>
 #include <optional>
@@ -32,14 +33,21 @@ struct RenderRequest {
   PromptInput prompt;
 };
 
-// Embed, rerank, set_lora, slot_save, slot_restore, slot_erase.
+// Vectors or scores of texts; the prompt worker makes tokens of them.
+struct EncodeRequest {
+  EncodeKind kind = EncodeKind::kEmbed;
+  std::vector<EncodeInput> inputs;
+  std::int32_t n_dims = 0; // numbers of a vector that are kept, from the first; 0: all
+  bool normalize = false;  // vectors get the length 1
+};
+
+// Set_lora, slot_save, slot_restore, slot_erase.
 struct SideRequest {
-  std::vector<PromptInput> inputs; // encoded by the prompt worker into call.inputs
   SideCall call;
 };
 
 struct Request {
-  std::variant<GenerateRequest, RenderRequest, SideRequest> body;
+  std::variant<GenerateRequest, RenderRequest, SideRequest, EncodeRequest> body;
   std::int32_t priority = 0;         // higher is admitted first
   std::int64_t deadline_ns = kNever; // on the engine's clock; over it: kDeadlineExceeded
 };

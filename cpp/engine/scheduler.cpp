@@ -26,7 +26,8 @@ Scheduler::Scheduler(SchedulerContext context)
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
       shared_stats_(context.stats), slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
       admission_(slots_, queue_, cache_, params_.cache_prompt),
-      can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)) {
+      can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)),
+      encodes_(models_.texts.get(), clock_) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
     default_loras_.push_back({id, lora.scale});
@@ -62,6 +63,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   } else if (status == DecodeStatus::kFailed) {
     fail_decoded(packed);
   }
+  encode();
   publish();
   const bool ran = status == DecodeStatus::kOk;
   check_invariants(ran ? static_cast<std::int32_t>(packed.batch.size()) : 0);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/event_channel.h"
 #include "engine/admission.h"
+#include "engine/encode_stage.h"
 #include "engine/invariants.h"
 #include "engine/lora_sets.h"
 #include "engine/models.h"
@@ -59,6 +60,7 @@ private:
   // take in
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
+  void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);
   void end_cancelled();
@@ -77,6 +79,9 @@ private:
   void note_logprobs(Sequence &sequence, Token token, std::span<const float> logits);
   void stream(Sequence &sequence);
   void account(const PackedStep &step, double ms);
+  // encode
+  void encode();
+  void note_encoded(LiveRequest &request, std::int64_t begin_ns);
   // publish
   void finish_choice(Sequence &sequence, FinishReason reason);
   void end_request(LiveRequest &request, const Error *error, std::unique_ptr<Result> result);
@@ -101,6 +106,7 @@ private:
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none
   ClassTurn class_turn_;
+  EncodeStage encodes_;
   ClassKey active_class_ = 0; // whose adapters the runner has
   std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
   std::vector<Event> events_; // of this step

@@ -23,6 +23,8 @@ void Scheduler::take_in(Arrival arrival) {
     end_request(request, &*arrival.error, nullptr);
   } else if (auto *side = std::get_if<SideRequest>(&arrival.request.body)) {
     run_side_call(request, side->call);
+  } else if (std::holds_alternative<EncodeRequest>(arrival.request.body)) {
+    take_in_encode(std::move(arrival), request);
   } else if (arrival.result) {
     request.usage.n_prompt = static_cast<std::int32_t>(arrival.result->tokens.size());
     end_request(request, nullptr, std::move(arrival.result));
@@ -79,11 +81,21 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   }
 }
 
+void Scheduler::take_in_encode(Arrival arrival, LiveRequest &request) {
+  const auto &encode = std::get<EncodeRequest>(arrival.request.body);
+  for (const std::vector<Token> &text : arrival.texts) {
+    request.usage.n_prompt += static_cast<std::int32_t>(text.size());
+  }
+  try {
+    encodes_.add(
+        {request.id, encode.kind, std::move(arrival.texts), encode.n_dims, encode.normalize});
+  } catch (const Error &error) {
+    end_request(request, &error, nullptr);
+  }
+}
+
 void Scheduler::run_side_call(LiveRequest &request, const SideCall &call) {
   try {
-    for (const Prompt &input : call.inputs) {
-      request.usage.n_prompt += input.size();
-    }
     end_request(request, nullptr, std::make_unique<Result>(answer(call)));
   } catch (const Error &error) {
     end_request(request, &error, nullptr);

@@ -70,6 +70,38 @@ void Scheduler::stream(Sequence &sequence) {
   }
 }
 
+void Scheduler::encode() {
+  if (encodes_.empty()) {
+    return;
+  }
+  const std::int64_t begin_ns = clock_.now_ns();
+  EncodePass pass = encodes_.run(slots_.n_busy() > 0, default_loras_);
+  stats_.n_encode_passes += pass.n_tokens > 0 ? 1 : 0;
+  stats_.n_encoded_texts += static_cast<std::uint64_t>(pass.n_texts);
+  stats_.n_prompt_tokens += static_cast<std::uint64_t>(pass.n_tokens);
+  stats_.prefill_seconds += pass.ms / 1e3;
+  for (const RequestId id : pass.begun) {
+    note_encoded(*live_.at(id), begin_ns);
+  }
+  for (EncodePass::Ended &ended : pass.ended) {
+    LiveRequest &request = *live_.at(ended.id);
+    request.usage.ttft_ms = ms_between(request.submitted_ns, clock_.now_ns());
+    if (!ended.error) {
+      stats_.e2e_ms.observe(request.usage.ttft_ms);
+    }
+    end_request(request, ended.error ? &*ended.error : nullptr, std::move(ended.result));
+  }
+}
+
+// Its first text was in a pass: it waits no longer.
+void Scheduler::note_encoded(LiveRequest &request, std::int64_t begin_ns) {
+  request.admitted = true;
+  request.usage.queue_ms = ms_between(request.submitted_ns, begin_ns);
+  registry_.admitted(request.id);
+  stats_.queue_ms.observe(request.usage.queue_ms);
+  stats_.prompt_tokens.observe(request.usage.n_prompt);
+}
+
 void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
   LiveRequest &request = *sequence.request;
   Event event;
@@ -109,6 +141,7 @@ void Scheduler::end_request(LiveRequest &request, const Error *error,
     }
   }
   queue_.remove(&request);
+  encodes_.remove(request.id);
   Event event;
   event.request = request.id;
   event.kind = EventKind::kDone;

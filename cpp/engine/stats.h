@@ -42,6 +42,8 @@ struct Stats {
   std::uint64_t n_preempted_tokens = 0; // whose KV was taken away and is computed again
   std::uint64_t n_looked_up_tokens = 0; // prompt tokens that KV was searched for
   std::uint64_t n_steps = 0;
+  std::uint64_t n_encode_passes = 0; // over texts for embeddings and scores
+  std::uint64_t n_encoded_texts = 0;
   double prefill_seconds = 0; // steps' time, shared out by rows
   double decode_seconds = 0;
   Histogram step_ms{{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000}};

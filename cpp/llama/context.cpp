@@ -25,31 +25,33 @@ std::int32_t default_threads() {
   return std::max(1, allowed > 0 ? std::min(physical, allowed) : physical);
 }
 
-// Causal text models only: others have no memory of sequences, or need a second pass.
-void check_model(const llama_model *model) {
-  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model) ||
-      llama_model_is_diffusion(model)) {
-    refuse("model", "the model cannot generate text token by token: it is an encoder, an "
-                    "encoder-decoder or a diffusion model");
-  }
-}
-
 ThreadpoolParams threadpool_params(const ContextParams &params) {
   return {params.n_threads, params.placement, params.n_threads_batch, params.placement_batch};
 }
 
 } // namespace
 
+void check_model_kind(const llama_model *model) {
+  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model) ||
+      llama_model_is_diffusion(model)) {
+    refuse("model", "the model cannot be served: it is an encoder-decoder, one half of such a "
+                    "model, or a diffusion model");
+  }
+}
+
+void resolve_threads(ContextParams &params) {
+  if (params.n_threads == 0) {
+    params.n_threads = default_threads();
+  }
+  if (params.n_threads_batch == 0) {
+    params.n_threads_batch = params.n_threads;
+  }
+}
+
 LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &params)
     : params_(params) {
-  check_model(model.get());
   check_context_params(model.get(), params_);
-  if (params_.n_threads == 0) {
-    params_.n_threads = default_threads();
-  }
-  if (params_.n_threads_batch == 0) {
-    params_.n_threads_batch = params_.n_threads;
-  }
+  resolve_threads(params_);
   check_placements(threadpool_params(params_));
 
   llama_context_params upstream = upstream_context_params(params_);
@@ -83,13 +85,15 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
   }
 }
 
-void LoadedContext::before_step(std::size_t n_rows) {
+Threadpools &LoadedContext::threads() {
   if (!threads_) {
     threads_ = std::make_unique<Threadpools>(threadpool_params(params_));
     threads_->attach(context_.get());
   }
-  threads_->before_step(n_rows);
+  return *threads_;
 }
+
+void LoadedContext::before_step(std::size_t n_rows) { threads().before_step(n_rows); }
 
 void LoadedContext::warm_up(const LoadedModel &model) {
   const llama_vocab *vocab = model.vocab();

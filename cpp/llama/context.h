@@ -18,6 +18,13 @@ struct FreeContext {
   void operator()(llama_context *context) const { llama_free(context); }
 };
 
+// Refuses models that need a second pass for each text or token. Whether the rest generates text
+// or only encodes it is not judged here. ERRORS: Error(kLoadFailed).
+void check_model_kind(const llama_model *model);
+
+// Numbers in place of "automatic".
+void resolve_threads(ContextParams &params);
+
 class LoadedContext {
 public:
   LoadedContext(const LoadedModel &model, const ContextParams &params);
@@ -29,6 +36,9 @@ public:
 
   // Before each step, by the thread that runs it; the first call starts the compute threads.
   void before_step(std::size_t n_rows);
+
+  // The compute threads, which other contexts of that thread can be attached to. Likewise.
+  Threadpools &threads();
 
   // Runs two tokens, so that weights are in memory before the first request; leaves the memory
   // empty. The threads it uses are ended again: those of the steps belong to the engine's thread.

@@ -21,6 +21,17 @@ constexpr std::size_t kMaxStacks = 1024;
   throw Error(ErrorCode::kInvalidArgument, "grammar " + problem, "grammar");
 }
 
+// Upstream's matcher throws when a text cannot be followed, or only with too much work.
+template <typename Match> void match(Match body) {
+  try {
+    body();
+  } catch (const Error &) {
+    throw;
+  } catch (const std::exception &error) {
+    refuse_use(std::string("cannot follow the text: ") + error.what());
+  }
+}
+
 } // namespace
 
 void GrammarMatcher::Free::operator()(llama_grammar *grammar) const {
@@ -61,7 +72,7 @@ bool GrammarMatcher::allows(Token token) const {
   }
   llama_token_data candidate = {token, 0.0f, 0.0f};
   llama_token_data_array array = {&candidate, 1, -1, false};
-  llama_grammar_apply_impl(*grammar_, &array);
+  match([&] { llama_grammar_apply_impl(*grammar_, &array); });
   return candidate.logit == 0.0f;
 }
 
@@ -71,7 +82,7 @@ void GrammarMatcher::refuse(std::vector<llama_token_data> &candidates) const {
   }
   std::erase_if(candidates, [&](const llama_token_data &c) { return is_hidden(c.id); });
   llama_token_data_array array = {candidates.data(), candidates.size(), -1, false};
-  llama_grammar_apply_impl(*grammar_, &array);
+  match([&] { llama_grammar_apply_impl(*grammar_, &array); });
   std::erase_if(candidates, [](const llama_token_data &c) { return c.logit == -INFINITY; });
 }
 
@@ -80,13 +91,7 @@ void GrammarMatcher::accept(Token token) {
   if (!triggers_) {
     // The text is complete; upstream would end the process for a token after it.
     if (!llama_vocab_is_eog(vocab_, token)) {
-      try {
-        follow(token, piece);
-      } catch (const Error &) {
-        throw;
-      } catch (const std::exception &error) {
-        refuse_use(std::string("cannot follow the text: ") + error.what());
-      }
+      match([&] { follow(token, piece); });
     }
     return;
   }

@@ -2,12 +2,18 @@
 
 #include "llama/adapters.h"
 #include "llama/context.h"
+#include "llama/encoder_facts.h"
 #include "llama/kv_memory.h"
 #include "llama/model.h"
 #include "llama/prompt_encoder.h"
 #include "llama/runner.h"
 #include "llama/sampler.h"
+#include "llama/text_encoder.h"
 #include "llama/vocab.h"
+#include "model/no_generation.h"
+
+#include <optional>
+#include <utility>
 
 namespace llamabox {
 namespace {
@@ -15,14 +21,46 @@ namespace {
 struct LlamaOwner final : ModelOwner {
   explicit LlamaOwner(const LlamaParams &params)
       : model(params.model), adapters(model, params.model.model_path, params.adapters),
-        context(model, params.context) {
-    adapters.apply_control(context.get());
+        facts(encoder_facts(model.get())) {
+    check_model_kind(model.get());
+    if (facts.causal && !params.encoder.rerank) {
+      context.emplace(model, params.context);
+      adapters.apply_control(context->get());
+    }
   }
 
   LoadedModel model;
   LoadedAdapters adapters;
-  LoadedContext context;
+  EncoderFacts facts;
+  std::optional<LoadedContext> context; // none: nothing is generated
 };
+
+void add_text_encoder(Models &models, LlamaOwner &owner, const LlamaParams &params) {
+  models.info.has_rank_head = owner.facts.has_rank_head;
+  models.info.names_pooling =
+      owner.facts.pooling != Pooling::kModel && owner.facts.pooling != Pooling::kRank;
+  if (!params.encoder.embeddings && !params.encoder.rerank) {
+    return;
+  }
+  LoadedContext *generating = owner.context ? &*owner.context : nullptr;
+  const EncoderParts parts{owner.model, *models.vocab, owner.adapters, generating};
+  auto texts = std::make_unique<LlamaTextEncoder>(parts, params);
+  models.info.encoder_bytes = texts->n_bytes();
+  if (texts->supports(EncodeKind::kEmbed)) {
+    models.info.pooling = pooling_name(embedding_pooling(owner.facts, params.encoder));
+  }
+  models.texts = std::move(texts);
+}
+
+// Where nothing is generated, the context that the shell shows is that of one text.
+std::int32_t text_n_ctx(const Models &models) {
+  for (const EncodeKind kind : {EncodeKind::kEmbed, EncodeKind::kRerank}) {
+    if (models.texts && models.texts->supports(kind)) {
+      return models.texts->limits(kind).n_ctx;
+    }
+  }
+  return models.info.n_ctx_train;
+}
 
 } // namespace
 
@@ -42,13 +80,19 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   for (const AdapterFile &file : params.adapters.loras) {
     models->info.loras.push_back({file.path, file.scale});
   }
-  auto runner = std::make_unique<LlamaRunner>(owner->context, owner->adapters);
-  models->samplers = std::make_unique<LlamaSamplerFactory>(vocab, runner->limits().n_ctx);
-  models->runner = std::move(runner);
-  models->kv = std::make_unique<LlamaKvMemory>(owner->context);
-  if (params.context.warmup) {
-    owner->context.warm_up(owner->model);
+  add_text_encoder(*models, *owner, params);
+  models->info.generates = owner->context.has_value();
+  if (owner->context) {
+    models->runner = std::make_unique<LlamaRunner>(*owner->context, owner->adapters);
+    models->kv = std::make_unique<LlamaKvMemory>(*owner->context);
+    if (params.context.warmup) {
+      owner->context->warm_up(owner->model);
+    }
+  } else {
+    models->runner = std::make_unique<NoRunner>(text_n_ctx(*models));
+    models->kv = std::make_unique<NoMemory>();
   }
+  models->samplers = std::make_unique<LlamaSamplerFactory>(vocab, models->runner->limits().n_ctx);
   models->owner = std::move(owner);
   return models;
 }

@@ -96,11 +96,23 @@ struct ChatParams {
   std::string template_source; // Jinja
 };
 
+enum class Pooling : std::uint8_t { kModel, kNone, kMean, kCls, kLast, kRank };
+enum class Attention : std::uint8_t { kModel, kCausal, kNonCausal };
+
+// Embeddings and scores; each has a context of its own beside the one that generates.
+struct EncoderParams {
+  bool embeddings = false;
+  bool rerank = false; // and no text is generated
+  Pooling pooling = Pooling::kModel;
+  Attention attention = Attention::kModel;
+};
+
 struct LlamaParams {
   ModelParams model;
   ContextParams context;
   AdapterParams adapters;
   ChatParams chat;
+  EncoderParams encoder;
 };
 
 } // namespace llamabox

@@ -1,12 +1,11 @@
-// Request kinds that are not text generation and run between steps: embeddings, reranking, the
-// active LoRA set and saved slots. A model offers those it has; the engine answers kUnsupported for
-// the rest, so every kind ends in one terminal event.
+// Request kinds that compute nothing and run between steps: the active LoRA set and saved slots.
+// A model offers those it has; the engine answers kUnsupported for the rest, so every kind ends in
+// one terminal event.
 // Thread rule: engine thread. Covered by scheduler_test with FakeSideModel.
 #pragma once
 
 #include "base/event.h"
 #include "model/lora.h"
-#include "model/prompt.h"
 
 #include <cstdint>
 #include <string>
@@ -15,8 +14,6 @@
 namespace llamabox {
 
 enum class SideKind : std::uint8_t {
-  kEmbed,
-  kRerank,
   kSetLora,
   kSlotSave,
   kSlotRestore,
@@ -24,8 +21,7 @@ enum class SideKind : std::uint8_t {
 };
 
 struct SideCall {
-  SideKind kind = SideKind::kEmbed;
-  std::vector<Prompt> inputs;   // embed: texts; rerank: query and document joined
+  SideKind kind = SideKind::kSetLora;
   std::vector<LoraScale> loras; // set_lora
   std::int32_t slot = kNoSlot;  // slot_*
   std::string file;             // slot_save, slot_restore

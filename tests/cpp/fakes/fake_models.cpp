@@ -100,7 +100,7 @@ public:
   }
 };
 
-// Answers every side kind with something that shows what it was given.
+// Answers every side kind.
 class FakeSideModel final : public SideModel {
 public:
   bool supports(SideKind /*kind*/) const override { return true; }
@@ -109,12 +109,7 @@ public:
     if (call.kind == SideKind::kSlotRestore && call.file.empty()) {
       throw Error(ErrorCode::kInvalidArgument, "no file to restore", "file");
     }
-    Result result;
-    for (const Prompt &input : call.inputs) {
-      result.embeddings.push_back({static_cast<float>(input.size())});
-      result.scores.push_back(static_cast<float>(input.size()));
-    }
-    return result;
+    return {};
   }
 };
 
@@ -203,14 +198,20 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
   auto kv = std::make_unique<FakeKv>(traits, params.n_slots);
   auto runner = std::make_unique<FakeRunner>(*kv, params);
+  auto texts = std::make_unique<FakeTextEncoder>(params.texts);
   if (handles) {
-    *handles = {kv.get(), runner.get()};
+    *handles = {kv.get(), runner.get(), texts.get()};
   }
   models->owner = std::make_unique<FakeOwner>();
   models->vocab = std::make_unique<FakeVocab>();
   models->encoder = std::make_unique<FakeEncoder>();
   models->samplers = std::make_unique<FakeSamplers>();
   models->side = std::make_unique<FakeSideModel>();
+  models->texts = std::move(texts);
+  models->info.generates = params.generates;
+  models->info.has_rank_head = params.texts.ranks;
+  const bool is_pooled = params.texts.join != PieceJoin::kAppend;
+  models->info.pooling = params.texts.embeds ? (is_pooled ? "mean" : "none") : "";
   models->kv = std::move(kv);
   models->runner = std::move(runner);
   return models;

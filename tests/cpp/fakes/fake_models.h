@@ -6,6 +6,7 @@
 #include "engine/models.h"
 #include "fake_clock.h"
 #include "fake_kv.h"
+#include "fake_text_encoder.h"
 
 #include <cstdint>
 #include <deque>
@@ -29,6 +30,8 @@ struct FakeModelParams {
   std::int32_t step_us = 0; // real time a decode takes, for boundary tests
   std::string fixed_text;   // generate this text over and over instead of hashing
   std::int32_t n_loras = 0; // adapters that count at the start with their id plus one
+  bool generates = true;
+  FakeTextParams texts;
 };
 
 // Decodes into a FakeKv; failures can be ordered ahead.
@@ -64,6 +67,7 @@ private:
 struct FakeHandles {
   FakeKv *kv = nullptr;
   FakeRunner *runner = nullptr;
+  FakeTextEncoder *texts = nullptr;
 };
 
 std::unique_ptr<Models> load_fake_models(const FakeModelParams &params,

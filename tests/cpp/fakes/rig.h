@@ -33,6 +33,7 @@ public:
       : models_(load_fake_models(model, &fakes_)), registry_(params.n_queue) {
     models_->proposer = std::move(proposer);
     fakes_.runner->clock = &clock_;
+    fakes_.texts->clock = &clock_;
     params.n_slots = model.n_slots;
     scheduler_ = std::make_unique<Scheduler>(
         SchedulerContext{*models_, params, clock_, registry_, channel_, stats_});
@@ -96,6 +97,7 @@ public:
   Scheduler &scheduler() { return *scheduler_; }
   FakeKv &kv() { return *fakes_.kv; }
   FakeRunner &runner() { return *fakes_.runner; }
+  FakeTextEncoder &texts() { return *fakes_.texts; }
   FakeClock &clock() { return clock_; }
   RequestRegistry &registry() { return registry_; }
   Models &models() { return *models_; }
