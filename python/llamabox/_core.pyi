@@ -12,12 +12,16 @@ from llamabox.errors import LlamaboxError
 __all__: list[str] = [
     "AdapterFile",
     "AdapterParams",
+    "Attention",
     "ChatMessage",
     "ChatParams",
     "ChatPrompt",
     "ContextParams",
     "Continuation",
     "Device",
+    "EncodeKind",
+    "EncodeRequest",
+    "EncoderParams",
     "Engine",
     "EngineParams",
     "Event",
@@ -35,6 +39,8 @@ __all__: list[str] = [
     "ModelParams",
     "Models",
     "Numa",
+    "PairPrompt",
+    "Pooling",
     "RenderRequest",
     "Request",
     "Result",
@@ -386,10 +392,6 @@ class SideKind:
 
     Members:
 
-      EMBED
-
-      RERANK
-
       SET_LORA
 
       SLOT_SAVE
@@ -399,8 +401,6 @@ class SideKind:
       SLOT_ERASE
     """
 
-    EMBED: typing.ClassVar[SideKind]
-    RERANK: typing.ClassVar[SideKind]
     SET_LORA: typing.ClassVar[SideKind]
     SLOT_ERASE: typing.ClassVar[SideKind]
     SLOT_RESTORE: typing.ClassVar[SideKind]
@@ -503,18 +503,77 @@ class RenderRequest:
 
 class SideRequest:
     """
-    Ask for a call; inputs become those of the call.
+    Ask for a call.
+    """
+    def __init__(self, *, call: SideCall) -> None: ...
+    @property
+    def call(self) -> SideCall: ...
+
+class EncodeKind:
+    """
+    What texts are encoded to.
+
+    Members:
+
+      EMBED
+
+      RERANK
+    """
+
+    EMBED: typing.ClassVar[EncodeKind]
+    RERANK: typing.ClassVar[EncodeKind]
+    __members__: typing.ClassVar[dict[str, EncodeKind]]
+    @typing.overload
+    def __eq__(self, other: EncodeKind) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: EncodeKind) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class PairPrompt:
+    """
+    What a reranker reads; without a document the unknown token is one.
+    """
+    def __init__(self, *, query: str, document: str | None = None) -> None: ...
+    @property
+    def document(self) -> str | None: ...
+    @property
+    def query(self) -> str: ...
+
+class EncodeRequest:
+    """
+    Ask for vectors or scores of texts.
     """
     def __init__(
         self,
         *,
-        call: SideCall,
-        inputs: collections.abc.Sequence[TextPrompt | TokenPrompt | ChatPrompt] = [],
+        kind: EncodeKind,
+        inputs: collections.abc.Sequence[TextPrompt | TokenPrompt | PairPrompt],
+        n_dims: typing.SupportsInt | typing.SupportsIndex = 0,
+        normalize: bool = False,
     ) -> None: ...
     @property
-    def call(self) -> SideCall: ...
+    def inputs(self) -> list[TextPrompt | TokenPrompt | PairPrompt]: ...
     @property
-    def inputs(self) -> list[TextPrompt | TokenPrompt | ChatPrompt]: ...
+    def kind(self) -> EncodeKind: ...
+    @property
+    def n_dims(self) -> int: ...
+    @property
+    def normalize(self) -> bool: ...
 
 class Request:
     """
@@ -523,12 +582,12 @@ class Request:
     def __init__(
         self,
         *,
-        body: GenerateRequest | RenderRequest | SideRequest,
+        body: GenerateRequest | RenderRequest | SideRequest | EncodeRequest,
         priority: typing.SupportsInt | typing.SupportsIndex = 0,
         deadline_ns: typing.SupportsInt | typing.SupportsIndex = 9223372036854775807,
     ) -> None: ...
     @property
-    def body(self) -> GenerateRequest | RenderRequest | SideRequest: ...
+    def body(self) -> GenerateRequest | RenderRequest | SideRequest | EncodeRequest: ...
     @property
     def deadline_ns(self) -> int: ...
     @property
@@ -622,13 +681,20 @@ class Result:
     What other kinds than generate return.
     """
     @property
-    def embeddings(self) -> list[list[float]]: ...
+    def n_rows(self) -> list[int]: ...
     @property
-    def scores(self) -> list[float]: ...
+    def n_tokens(self) -> list[int]: ...
+    @property
+    def n_values(self) -> int: ...
     @property
     def text(self) -> str: ...
     @property
     def tokens(self) -> list[int]: ...
+    @property
+    def values(self) -> bytes:
+        """
+        The rows of all texts as native 32-bit floats.
+        """
 
 class Event:
     """
@@ -704,6 +770,10 @@ class Stats:
     @property
     def n_draft_tokens(self) -> int: ...
     @property
+    def n_encode_passes(self) -> int: ...
+    @property
+    def n_encoded_texts(self) -> int: ...
+    @property
     def n_generated_tokens(self) -> int: ...
     @property
     def n_kv_cells(self) -> int: ...
@@ -760,7 +830,13 @@ class ModelInfo:
     @property
     def chat_template(self) -> str: ...
     @property
+    def encoder_bytes(self) -> int: ...
+    @property
+    def generates(self) -> bool: ...
+    @property
     def has_chat_template(self) -> bool: ...
+    @property
+    def has_rank_head(self) -> bool: ...
     @property
     def loras(self) -> list[LoraInfo]: ...
     @property
@@ -773,6 +849,10 @@ class ModelInfo:
     def n_vocab(self) -> int: ...
     @property
     def name(self) -> str: ...
+    @property
+    def names_pooling(self) -> bool: ...
+    @property
+    def pooling(self) -> str: ...
     @property
     def size_bytes(self) -> int: ...
     @property
@@ -1215,6 +1295,108 @@ class ContextParams:
     @property
     def warmup(self) -> bool: ...
 
+class Pooling:
+    """
+    Members:
+
+      MODEL
+
+      NONE
+
+      MEAN
+
+      CLS
+
+      LAST
+
+      RANK
+    """
+
+    CLS: typing.ClassVar[Pooling]
+    LAST: typing.ClassVar[Pooling]
+    MEAN: typing.ClassVar[Pooling]
+    MODEL: typing.ClassVar[Pooling]
+    NONE: typing.ClassVar[Pooling]
+    RANK: typing.ClassVar[Pooling]
+    __members__: typing.ClassVar[dict[str, Pooling]]
+    @typing.overload
+    def __eq__(self, other: Pooling) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Pooling) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Attention:
+    """
+    Members:
+
+      MODEL
+
+      CAUSAL
+
+      NON_CAUSAL
+    """
+
+    CAUSAL: typing.ClassVar[Attention]
+    MODEL: typing.ClassVar[Attention]
+    NON_CAUSAL: typing.ClassVar[Attention]
+    __members__: typing.ClassVar[dict[str, Attention]]
+    @typing.overload
+    def __eq__(self, other: Attention) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Attention) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class EncoderParams:
+    """
+    Embeddings and scores beside the text, or instead of it.
+    """
+    def __init__(
+        self,
+        *,
+        embeddings: bool = False,
+        rerank: bool = False,
+        pooling: Pooling = ...,
+        attention: Attention = ...,
+    ) -> None: ...
+    @property
+    def attention(self) -> Attention: ...
+    @property
+    def embeddings(self) -> bool: ...
+    @property
+    def pooling(self) -> Pooling: ...
+    @property
+    def rerank(self) -> bool: ...
+
 class ChatParams:
     """
     The chat template instead of the model's own.
@@ -1236,6 +1418,7 @@ class LlamaParams:
         context: ContextParams = ...,
         adapters: AdapterParams = ...,
         chat: ChatParams = ...,
+        encoder: EncoderParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
@@ -1243,6 +1426,8 @@ class LlamaParams:
     def chat(self) -> ChatParams: ...
     @property
     def context(self) -> ContextParams: ...
+    @property
+    def encoder(self) -> EncoderParams: ...
     @property
     def model(self) -> ModelParams: ...
 

@@ -82,6 +82,7 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
     Raises UsageError for options that this version refuses.
     """
     config = command_line.config
+    encoder = config.encoder
     path = config.model.path
     if path is None and Path(DEFAULT_MODEL_PATH).is_file():
         path = DEFAULT_MODEL_PATH
@@ -95,6 +96,14 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
         raise UsageError(
             "--lora and --control-vector need --model: the built-in demo model is only for a plain"
             " text server"
+        )
+    if not encoder.embeds:
+        for flag, value in (("--pooling", encoder.pooling), ("--attention", encoder.attention)):
+            if value is not None:
+                _warn(Notice("the flag acts on embeddings only: it needs --embeddings", flag))
+    if path is None and encoder.ranks:
+        raise UsageError(
+            "--rerank needs --model: the built-in demo model is only for a plain text server"
         )
     if path is None:
         from llamabox.models import DEMO_MODEL

@@ -75,3 +75,27 @@ class AdapterConfig:
     control_vectors: tuple[tuple[str, float], ...] = ()
     # First and last layer; None is all.
     control_layers: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """Embeddings and reranking."""
+
+    # Whether there are embeddings beside the text.
+    embeddings: bool = False
+    # Whether documents are ranked; then no text is generated.
+    rerank: bool = False
+    # "none", "mean", "cls", "last" or "rank"; None is the model's own.
+    pooling: str | None = None
+    # "causal" or "non-causal"; None is the model's own.
+    attention: str | None = None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the server was started to rank documents, by either of the two options."""
+        return self.rerank or (self.embeddings and self.pooling == "rank")
+
+    @property
+    def embeds(self) -> bool:
+        """Whether the server was started to make embeddings."""
+        return self.embeddings or self.rerank

@@ -116,6 +116,20 @@ _ADAPTER_OPTIONS = (
                 Words("adapters.control_layers", (integer(1, _MAX_LAYERS),) * 2), "all"),
 )  # fmt: skip
 
+_ENCODER_OPTIONS = (
+    _server("--pooling", "How the vectors of a text's tokens become its embedding:"
+            " none, mean, cls, last; rank = --rerank where --embeddings is given",
+            Store("encoder.pooling", choice(("none", "mean", "cls", "last", "rank"))),
+            "the model's own"),
+    _server("--attention", "What a token of an embedded text sees: causal, non-causal",
+            Store("encoder.attention", choice(("causal", "non-causal"))), "the model's own"),
+)  # fmt: skip
+
 COMPUTE_OPTIONS: tuple[Option, ...] = (
-    _THREAD_OPTIONS + _DEVICE_OPTIONS + _CACHE_OPTIONS + _ROPE_OPTIONS + _ADAPTER_OPTIONS
+    _THREAD_OPTIONS
+    + _DEVICE_OPTIONS
+    + _CACHE_OPTIONS
+    + _ROPE_OPTIONS
+    + _ADAPTER_OPTIONS
+    + _ENCODER_OPTIONS
 )

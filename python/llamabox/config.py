@@ -13,7 +13,13 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
-from llamabox.compute_config import AdapterConfig, PlacementConfig, RopeConfig, ThreadsConfig
+from llamabox.compute_config import (
+    AdapterConfig,
+    EncoderConfig,
+    PlacementConfig,
+    RopeConfig,
+    ThreadsConfig,
+)
 from llamabox.sampler_names import SAMPLERS
 
 DEFAULT_MODEL_PATH = "models/7B/ggml-model-f16.gguf"
@@ -225,6 +231,7 @@ class ServerConfig:
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     rope: RopeConfig = field(default_factory=RopeConfig)
     adapters: AdapterConfig = field(default_factory=AdapterConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     chat: ChatConfig = field(default_factory=ChatConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -261,6 +268,7 @@ _GROUPS: dict[str, type[Any]] = {
     "placement": PlacementConfig,
     "rope": RopeConfig,
     "adapters": AdapterConfig,
+    "encoder": EncoderConfig,
     "sampling": SamplingConfig,
     "chat": ChatConfig,
     "log": LogConfig,

@@ -42,6 +42,9 @@ class CoreModule(Protocol):
     SideCall: type[_core.SideCall]
     SideKind: type[_core.SideKind]
     SideRequest: type[_core.SideRequest]
+    EncodeKind: type[_core.EncodeKind]
+    EncodeRequest: type[_core.EncodeRequest]
+    PairPrompt: type[_core.PairPrompt]
     Request: type[_core.Request]
 
 

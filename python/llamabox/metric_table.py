@@ -56,6 +56,8 @@ COUNTERS = (
     ),
     FromStats("preempted_tokens", "Tokens of KV taken away so.", "n_preempted_tokens"),
     FromStats("steps", "Steps of the engine.", "n_steps"),
+    FromStats("encoded_texts", "Texts read for embeddings and scores.", "n_encoded_texts"),
+    FromStats("encode_passes", "Passes over such texts.", "n_encode_passes"),
 )
 GAUGES = (
     FromStats("slots", "Sequences that can run at once.", "n_slots"),

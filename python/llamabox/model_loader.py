@@ -30,6 +30,8 @@ def load_engine(config: ServerConfig) -> Engine:
         n_slots=config.engine.n_slots,
         n_queue=config.engine.max_queue,
         cache_prompt=config.engine.cache_prompt,
+        # A request of thousands of texts must not keep the others from being tokenized.
+        n_prompt_workers=2 if config.encoder.embeds else 1,
     )
     return Engine(_core, _core.Engine(models, params))
 
@@ -80,12 +82,22 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             template_name=config.chat.template or "",
             template_source=_template_source(config.chat.template_file),
         ),
+        encoder=_core.EncoderParams(
+            embeddings=config.encoder.embeds,
+            rerank=config.encoder.ranks,
+            pooling=_named(_core.Pooling, config.encoder.pooling, "model"),
+            attention=_named(_core.Attention, _word(config.encoder.attention), "model"),
+        ),
     )
 
 
 def _named(names: Any, name: str | None, default: str) -> Any:
     """The member of an enum of the core that an option's word names."""
     return getattr(names, (default if name is None else name).upper())
+
+
+def _word(name: str | None) -> str | None:
+    return None if name is None else name.replace("-", "_")
 
 
 def _placement(threads: ThreadsConfig) -> _core.ThreadPlacement:

@@ -13,7 +13,7 @@ from llamabox.config import ServerConfig
 from llamabox.option_environment import VariableError, find_variables
 from llamabox.option_table import BY_NAME
 from llamabox.option_values import Value
-from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Warn, Words
+from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Words
 from llamabox.sampling_options import with_escapes
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
@@ -111,10 +111,8 @@ class _Reader:
         if isinstance(effect, Assign):
             self._reset(effect.resets)
             self._set(effect.target, flag, effect.constant)
-        elif isinstance(effect, Run):
-            self.action, self.action_filter = effect.action, attached
         else:
-            self.warnings.append(_warning(effect, flag))
+            self.action, self.action_filter = effect.action, attached
 
     def _add_words(self, effect: Words, flag: str, attached: str | None) -> None:
         members: list[object] = []
@@ -241,10 +239,6 @@ def _checked_sampling(config: ServerConfig, spelled: dict[str, str]) -> ServerCo
     if all(target in spelled for target in both):
         raise UsageError(f"{spelled[both[1]]}: not allowed with {spelled[both[0]]}")
     return with_escapes(config, spelled)
-
-
-def _warning(effect: Warn, flag: str) -> Notice:
-    return Notice(effect.text, flag)
 
 
 def _is_flag(word: str) -> bool:

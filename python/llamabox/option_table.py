@@ -19,7 +19,7 @@ from llamabox.option_values import (
     seconds,
     template_variables,
 )
-from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store, Warn
+from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store
 from llamabox.sampling_options import SAMPLER_OPTIONS
 
 _MAX_THREADS = 512
@@ -112,11 +112,11 @@ _SERVER_OPTIONS = (
             Assign("model.warmup", True)),
     _server("--no-warmup", "Do not run the model before the first request",
             Assign("model.warmup", False)),
-    _server("--embeddings --embedding", "Embedding endpoint; not in this version, warns",
-            Warn("the embedding endpoint is not in this version")),
+    _server("--embeddings --embedding", "Make embeddings, beside the text of a chat model",
+            Assign("encoder.embeddings", True)),
     _server("--images", "Image endpoints; not in this version", Refuse(needs_model=True)),
-    _server("--rerank --reranking", "Reranking endpoint; not in this version",
-            Refuse(needs_model=True)),
+    _server("--rerank --reranking", "Rank documents and make embeddings; no text is generated",
+            Assign("encoder.rerank", True)),
     _server("--rpc-server-port", "RPC server; not in this version", Refuse(needs_model=False)),
 )  # fmt: skip
 

@@ -76,13 +76,6 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Warn:
-    """The start goes on after one warning, since the option has nothing to switch on."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Refuse:
     """The start ends: going on without the option would serve something else than asked."""
 
@@ -90,7 +83,7 @@ class Refuse:
     needs_model: bool
 
 
-Effect = Store | Words | Assign | Run | Warn | Refuse
+Effect = Store | Words | Assign | Run | Refuse
 
 
 @dataclass(frozen=True, slots=True)

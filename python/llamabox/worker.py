@@ -130,9 +130,16 @@ class Worker:
                 model=self._config.model.alias,
                 n_slot=engine.stats().n_slots,
                 n_ctx=engine.n_ctx,
+                pooling=engine.info.pooling or None,
+                encoder_mib=engine.info.encoder_bytes >> 20 or None,
                 address=",".join(addresses),
             ),
         )
+        if engine.info.pooling and not (self._config.encoder.pooling or engine.info.names_pooling):
+            _logger.info(
+                "the model names no pooling, so that of its kind of attention is used",
+                extra=fields(pooling=engine.info.pooling),
+            )
         notify_ready(self._config.process)
 
     def _start_loading(self, log_fd: int) -> asyncio.Future[Engine]:

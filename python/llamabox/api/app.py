@@ -9,9 +9,10 @@ import orjson
 
 from llamabox.api.call import Call, CallHandler, Settings
 from llamabox.api.errors import failure, loading
+from llamabox.api.gates import refusal
 from llamabox.api.health import State, health, live, ready
 from llamabox.api.openapi import describe
-from llamabox.api.routes import MODEL_ROUTES
+from llamabox.api.routes import MODEL_ROUTES, ModelRoute
 from llamabox.engine import Engine
 from llamabox.errors import LlamaboxError
 from llamabox.http.access import final_status
@@ -39,7 +40,7 @@ class App:
         for path, probe in probes.items():
             self.router.add("GET", self._prefix + path, probe, public=True)
         for route in MODEL_ROUTES:
-            self.router.add(route.method, self._prefix + route.path, self._gated(route.handler))
+            self.router.add(route.method, self._prefix + route.path, self._gated(route))
         needs_key = bool(settings.config.access.key_digests)
         description = describe(MODEL_ROUTES, self._prefix, needs_key)
         self._description = Response(200, orjson.dumps(description))
@@ -66,15 +67,19 @@ class App:
         route = path if self.router.knows(path) else _OTHER_PATH
         self._metrics.count_request(route, final_status(exchange))
 
-    def _gated(self, handler: CallHandler) -> Handler:
-        """A route that needs the model: 503 before there is one, errors of the core as JSON."""
+    def _gated(self, route: ModelRoute) -> Handler:
+        """A route that needs the model: 503 before there is one, then what its row asks for, and
+        errors of the core as JSON."""
 
         async def gated(request: Request, exchange: Exchange) -> Response | None:
             engine = self.engine
             if engine is None:
                 return loading()
+            refused = refusal(route.needs, self.settings.config.encoder, engine.info)
+            if refused is not None:
+                return refused
             call = Call(self.settings, engine, request, exchange, self._metrics)
-            return await _answered(call, handler)
+            return await _answered(call, route.handler)
 
         return gated
 

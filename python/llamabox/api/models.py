@@ -34,7 +34,7 @@ def _meta(call: Call) -> dict[str, Any]:
         "n_embd": info.n_embd,
         "n_params": info.n_params,
         "size": info.size_bytes,
-        "n_ctx": stats.n_kv_cells,
+        "n_ctx": stats.n_kv_cells or call.engine.n_ctx,
         "n_slot": stats.n_slots,
         "n_slot_ctx": call.engine.n_ctx,
         "ctx_shift": False,
@@ -47,4 +47,8 @@ def _meta(call: Call) -> dict[str, Any]:
         "support_speculative": False,
         "support_tool_calls": info.supports_tools,
         "support_reasoning": info.supports_thinking,
+        "support_completion": info.generates,
+        "support_embedding": info.pooling != "",
+        "support_rerank": call.settings.config.encoder.ranks and info.has_rank_head,
+        "pooling": info.pooling or None,
     }

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from llamabox.api.call import CallHandler
 from llamabox.api.chat import chat_completions
 from llamabox.api.completions import completions
+from llamabox.api.embeddings import embeddings, native_embeddings
+from llamabox.api.encode_fields import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
 from llamabox.api.facts import props, slots
+from llamabox.api.gates import Need
 from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
 from llamabox.api.native import completion
 from llamabox.api.native_fields import NATIVE
+from llamabox.api.rerank import rerank
 from llamabox.api.schema import CHAT, COMPLETION, DETOKENIZE, TEMPLATE, TOKENIZE, Field
 from llamabox.api.template import apply_template
 from llamabox.api.tokenize import detokenize, tokenize
@@ -31,15 +35,33 @@ class ModelRoute:
     fields: Sequence[Field] = ()
     # Whether the answer can be a stream of events.
     streams: bool = False
+    # What the server must have been started for.
+    needs: Need = Need.NOTHING
+
+
+def _text(path: str, handler: CallHandler, summary: str, fields: Sequence[Field]) -> ModelRoute:
+    return ModelRoute("POST", path, handler, summary, fields, True, Need.TEXT)
+
+
+def _vectors(path: str, handler: CallHandler, summary: str, fields: Sequence[Field]) -> ModelRoute:
+    return ModelRoute("POST", path, handler, summary, fields, needs=Need.EMBEDDINGS)
+
+
+def _ranks(path: str) -> ModelRoute:
+    return ModelRoute("POST", path, rerank, "Rank documents", RERANK, needs=Need.RANKS)
 
 
 MODEL_ROUTES = (
     ModelRoute("GET", "/v1/models", models, "The model and its facts"),
-    ModelRoute(
-        "POST", "/v1/chat/completions", chat_completions, "Answer a conversation", CHAT, True
-    ),
-    ModelRoute("POST", "/v1/completions", completions, "Continue prompts", COMPLETION, True),
-    ModelRoute("POST", "/completion", completion, "Continue prompts, native", NATIVE, True),
+    _text("/v1/chat/completions", chat_completions, "Answer a conversation", CHAT),
+    _text("/v1/completions", completions, "Continue prompts", COMPLETION),
+    _text("/completion", completion, "Continue prompts, native", NATIVE),
+    _vectors("/v1/embeddings", embeddings, "Texts to vectors", EMBEDDINGS),
+    _vectors("/embeddings", native_embeddings, "Texts to vectors, native", NATIVE_EMBEDDINGS),
+    _vectors("/embedding", native_embeddings, "Texts to vectors, native", NATIVE_EMBEDDINGS),
+    _ranks("/v1/rerank"),
+    _ranks("/v2/rerank"),
+    _ranks("/rerank"),
     ModelRoute("POST", "/tokenize", tokenize, "Text to tokens", TOKENIZE),
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
     ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api_harness import LiveServer, chat, completion
+from api_harness import chat, completion
 from conftest import CONFIG, StartServer
 
 _FOLDER = Path(__file__).parents[2] / "spec"
@@ -25,6 +25,13 @@ _BODIES: dict[str, Any] = {
     "/v1/rerank": {"query": "hi", "documents": ["a", "b"]},
     "/v1/images/generations": {"prompt": "a cat"},
     "/v1/images/edits": {"prompt": "a cat"},
+}
+
+
+# What the server of a row with flags is started with, and what its model is then.
+_STARTED_WITH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "--embeddings --rerank": ({"encoder__embeddings": True}, {}),
+    "--rerank": ({"encoder__rerank": True}, {"generates": False}),
 }
 
 
@@ -45,7 +52,9 @@ def _path(row: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("row", ENDPOINTS, ids=_path)
-def test_endpoints(server: LiveServer, row: dict[str, str]) -> None:
+def test_endpoints(start_server: StartServer, row: dict[str, str]) -> None:
+    config, model = _STARTED_WITH.get(row["enabled_by"], ({}, {}))
+    server = start_server(config=CONFIG.replace(**config), **model)
     body = _BODIES.get(row["path"])
     assert (body is None) == (row["method"] == "GET")
     reply = server.call(row["method"], row["path"], body)

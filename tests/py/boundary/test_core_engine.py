@@ -88,10 +88,10 @@ def test_render_returns_the_prompt(engine: Any) -> None:
 
 
 def test_side_calls_return_their_result(engine: Any) -> None:
-    call = core.SideCall(kind=core.SideKind.EMBED)
-    body = core.SideRequest(call=call, inputs=[core.TextPrompt(text="abc")])
+    body = core.EncodeRequest(kind=core.EncodeKind.EMBED, inputs=[core.TextPrompt(text="abc")])
     result = wait(engine, engine.submit(core.Request(body=body)))[-1].result
-    assert result.embeddings == [[3.0]]
+    assert memoryview(result.values).cast("f").tolist() == [3.0, 99.0, 294.0, 0.0]
+    assert (result.n_values, result.n_rows, result.n_tokens) == (4, [1], [3])
 
 
 def test_cancel_ends_a_request_without_an_error() -> None:

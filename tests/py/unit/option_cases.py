@@ -108,6 +108,8 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
     "--yarn-attn-factor": [("1.5", "rope.yarn_attn_factor", 1.5)],
     "--yarn-beta-fast": [("16", "rope.yarn_beta_fast", 16)],
     "--yarn-beta-slow": [("-1", "rope.yarn_beta_slow", None)],
+    "--pooling": [("cls", "encoder.pooling", "cls"), ("rank", "encoder.pooling", "rank")],
+    "--attention": [("non-causal", "encoder.attention", "non-causal")],
     "--samplers": [
         ("top_k;temp", "sampling.samplers", ("top_k", "temperature")),
         ("kt", "sampling.samplers", ("top_k", "temperature")),
@@ -173,6 +175,8 @@ ASSIGNED: dict[str, tuple[str, Any]] = {
     "--no-enable-reasoning": ("chat.enable_reasoning", False),
     "--no-supervise": ("process.supervise", False),
     "--metrics": ("http.metrics", True),
+    "--embeddings": ("encoder.embeddings", True),
+    "--rerank": ("encoder.rerank", True),
     "-fa": ("engine.flash_attn", True),
     "--no-flash-attn": ("engine.flash_attn", False),
     "--swa-full": ("engine.swa_full", True),

@@ -115,7 +115,6 @@ def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
     "words",
     [
         ["--images"],
-        ["--rerank"],
         ["--mmproj", "p.gguf"],
         ["-md", "d.gguf"],
         ["--model-draft=d.gguf"],
@@ -180,14 +179,25 @@ def test_a_port_in_use_ends_the_program_with_one_line(
     assert served.configs == []
 
 
-def test_unknown_flags_and_embeddings_warn_and_the_start_goes_on(
+def test_reranking_needs_a_model_of_its_own(
     served: _Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _run(*MODEL, "--embeddings", "--ctx-sise", "-8") == 0
+    for words in (["--rerank"], ["--embeddings", "--pooling", "rank"]):
+        assert _run(*words) == 1
+        assert "--rerank needs --model: the built-in demo model is only for" in _only_line(capsys)
+    assert served.configs == []
+    assert _run(*MODEL, "--rerank") == 0
+    assert _run("--embeddings") == 0
+
+
+def test_unknown_flags_and_flags_that_need_another_warn_and_the_start_goes_on(
+    served: _Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(*MODEL, "--pooling", "cls", "--ctx-sise", "-8") == 0
     warnings = [x for x in capsys.readouterr().err.splitlines() if "level=warning" in x]
     assert len(warnings) == 2
-    assert 'msg="the embedding endpoint is not in this version" flag=--embeddings' in warnings[0]
-    assert "flag=--ctx-sise nearest_known_flag=--ctx-size skipped_words=1" in warnings[1]
+    assert "flag=--ctx-sise nearest_known_flag=--ctx-size skipped_words=1" in warnings[0]
+    assert "needs --embeddings" in warnings[1] and "flag=--pooling" in warnings[1]
     assert len(served.configs) == 1
 
 

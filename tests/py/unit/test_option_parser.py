@@ -33,11 +33,11 @@ def test_the_typical_gpustack_launch_with_two_unknown_flags_starts() -> None:
             "model.warmup": False,
             "engine.n_slots": 4,
             "engine.n_ctx": 8192,
+            "encoder.embeddings": True,
         }
     )
     flags = [(w.flag, w.n_skipped) for w in command_line.warnings]
     assert flags == [
-        ("--embeddings", 0),
         ("--origin-rpc-server-main-gpu", 1),
         ("--colour-scheme", 2),
     ]
@@ -181,7 +181,7 @@ def test_an_action_ends_the_reading_where_it_stands() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["--images", "--rerank", "-md d.gguf", "--mmproj=p"],
+    ["--images", "-md d.gguf", "--mmproj=p"],
 )
 def test_refused_options_are_reported_with_their_words_skipped(words: str) -> None:
     command_line = parse([*words.split(), "--port", "1"])
