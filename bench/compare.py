@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+import embeddings
 import process_tree
 from compare_table import OURS, PEER, render, rows
 from endless_model import endless
@@ -146,6 +147,18 @@ def run_rounds(
     return rounds
 
 
+def compare_embeddings(args: argparse.Namespace, setup: Setup) -> list[dict[str, Any]]:
+    """The rounds of embeddings.py with its own model, printed as a table."""
+    plan = embeddings.Plan(n_whole=4, n_each=64)
+    # As many slots for the other server as there are clients.
+    setup = replace(setup, model=args.embeddings_model, parallel=embeddings.N_CLIENTS)
+    check_tools(setup, embeddings.TOOLS)
+    with tempfile.NamedTemporaryFile(prefix="embeddings-", suffix=".log", delete=False) as log:
+        rounds = [embeddings.run_round(number, setup, plan, log) for number in range(args.rounds)]
+    print(embeddings.render(rounds))
+    return rounds
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -166,6 +179,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("-ub", "--ubatch-size", type=int, default=512)
     parser.add_argument("-np", "--parallel", type=int, default=32)
     parser.add_argument("--no-flash-attn", dest="flash_attn", action="store_false")
+    parser.add_argument("--embeddings-model", type=Path, help="compare embeddings too")
     parser.add_argument("--idle-s", type=float, default=4.0, help="seconds the idle CPU is watched")
     parser.add_argument("--load-timeout-s", type=float, default=180.0)
     parser.add_argument("--time-limit-s", type=float, default=1500.0, help="no round starts after")
@@ -208,9 +222,11 @@ def main() -> int:
     table = rows(rounds, plan.levels)
     print(render(table))
     print("\n".join(f"note: {note}" for note in NOTES))
+    encoded = compare_embeddings(args, setup) if args.embeddings_model else []
     if args.json:
         settings = {name: str(value) for name, value in vars(args).items()}
         whole = {"settings": settings, "table": [asdict(row) for row in table], "rounds": rounds}
+        whole["embeddings"] = encoded
         args.json.write_text(json.dumps(whole, indent=1) + "\n")
     loads = [
         load for found in rounds for name in (OURS, PEER) for load in found[name]["loads"].values()
