@@ -39,6 +39,9 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
       sequence.text.feed(models_.vocab->piece(token, sequence.shows(token)))) {
     return FinishReason::kStop;
   }
+  if (sequence.parser && sequence.parser->is_over()) {
+    return FinishReason::kStop;
+  }
   const bool is_spent = sequence.max_tokens >= 0 && sequence.n_generated() >= sequence.max_tokens;
   return is_spent || sequence.n_tokens() >= limits_.n_ctx ? FinishReason::kLength
                                                           : FinishReason::kNone;
