@@ -47,6 +47,9 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
   if (sequence.text.feed(piece) || is_end) {
     return FinishReason::kStop;
   }
+  if (sequence.parser && sequence.parser->is_over()) {
+    return FinishReason::kStop;
+  }
   // A text that may outlive its context and has no limit of its own ends after one context.
   const std::int32_t n_default = sequence.shifts ? limits_.n_ctx : INT32_MAX;
   const std::int32_t n_max = sequence.max_tokens >= 0 ? sequence.max_tokens : n_default;

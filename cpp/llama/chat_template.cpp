@@ -127,7 +127,9 @@ MakeOutputParser parser_of(const common_chat_params &params, const ChatPrompt &c
   if (!format->has_structure()) {
     return {};
   }
-  return [format = std::move(format)] { return std::make_unique<ChatOutputParser>(format); };
+  return [format = std::move(format), one_call = !chat.parallel_tool_calls] {
+    return std::make_unique<ChatOutputParser>(format, one_call);
+  };
 }
 
 ThinkingMarks marks_of(const common_chat_params &params) {

@@ -43,8 +43,8 @@ bool is_open(std::string_view read, const Boundaries &boundaries, const std::str
 
 } // namespace
 
-ChatOutputParser::ChatOutputParser(std::shared_ptr<const OutputFormat> format)
-    : format_(std::move(format)) {
+ChatOutputParser::ChatOutputParser(std::shared_ptr<const OutputFormat> format, bool one_call)
+    : format_(std::move(format)), one_call_(one_call) {
   // What the template wrote of the answer is the client's, not the model's.
   if (const auto parsed = format_->parse("")) {
     sent_content_ = parsed->message.content;
@@ -59,7 +59,7 @@ bool ChatOutputParser::in_reasoning() const {
 
 OutputDelta ChatOutputParser::feed(std::string_view text) {
   OutputDelta delta;
-  if (text.empty()) {
+  if (text.empty() || is_over_) {
     return delta;
   }
   text_ += text;
@@ -82,6 +82,9 @@ OutputDelta ChatOutputParser::feed(std::string_view text) {
 
 OutputDelta ChatOutputParser::finish() {
   OutputDelta delta;
+  if (is_over_) {
+    return delta;
+  }
   if (mode_ == Mode::kMarked && depth_ <= kMaxDepth) {
     std::size_t n = text_.size();
     auto parsed = format_->parse(text_);
@@ -91,6 +94,9 @@ OutputDelta ChatOutputParser::finish() {
     }
     if (parsed) {
       take(parsed->message, true, delta);
+      if (is_over_) {
+        return delta;
+      }
       choose_mode(n, parsed->message);
       if (mode_ == Mode::kMarked && parsed->status == OutputFormat::Status::kComplete) {
         done_ = n;
@@ -189,6 +195,11 @@ void ChatOutputParser::take(const common_chat_msg &message, bool is_last, Output
 void ChatOutputParser::take_calls(const common_chat_msg &message, bool is_last,
                                   OutputDelta &delta) {
   for (std::size_t i = 0; i < message.tool_calls.size(); ++i) {
+    if (one_call_ && i > 0) {
+      is_over_ = true; // upstream's grammar of some formats allows for more all the same
+      done_ = text_.size();
+      return;
+    }
     const common_chat_tool_call &call = message.tool_calls[i];
     const auto index = static_cast<std::int32_t>(i);
     if (i == sent_calls_.size()) {

@@ -23,12 +23,14 @@ class OutputFormat;
 
 class ChatOutputParser final : public OutputParser {
 public:
-  explicit ChatOutputParser(std::shared_ptr<const OutputFormat> format);
+  // With `one_call` the answer is over where a second call begins, of which nothing is shown.
+  explicit ChatOutputParser(std::shared_ptr<const OutputFormat> format, bool one_call = false);
 
   OutputDelta feed(std::string_view text) override;
   OutputDelta finish() override;
   bool has_tool_calls() const override { return !sent_calls_.empty(); }
   bool in_reasoning() const override;
+  bool is_over() const override { return is_over_; }
 
 private:
   // kMarked: only the full parser knows what the text is; kPlain: it has given up.
@@ -52,6 +54,8 @@ private:
   void add_reasoning(std::string_view text, OutputDelta &delta);
 
   std::shared_ptr<const OutputFormat> format_;
+  bool one_call_;
+  bool is_over_ = false;
   std::string text_;          // of the answer so far
   std::size_t done_ = 0;      // bytes of it that are accounted for
   std::size_t n_read_ = 0;    // bytes of it that the full parser understood

@@ -33,6 +33,8 @@ public:
   virtual bool has_tool_calls() const = 0;
   // True while the text that was fed last belongs to the reasoning, so that its tokens count there.
   virtual bool in_reasoning() const = 0;
+  // True when the answer is whole, whatever the model goes on to say: it ends with the next token.
+  virtual bool is_over() const { return false; }
 };
 
 using MakeOutputParser = std::function<std::unique_ptr<OutputParser>()>;

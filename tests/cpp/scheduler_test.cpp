@@ -48,6 +48,22 @@ public:
   bool in_reasoning() const override { return false; }
 };
 
+// Has heard enough after its third piece of text.
+class ImpatientParser final : public OutputParser {
+public:
+  OutputDelta feed(std::string_view text) override {
+    n_pieces_ += text.empty() ? 0 : 1;
+    return {};
+  }
+  OutputDelta finish() override { return {}; }
+  bool has_tool_calls() const override { return true; }
+  bool in_reasoning() const override { return false; }
+  bool is_over() const override { return n_pieces_ >= 3; }
+
+private:
+  int n_pieces_ = 0;
+};
+
 } // namespace
 
 TEST_CASE("one request streams its text and ends in one terminal event") {
@@ -246,6 +262,19 @@ TEST_CASE("an output parser splits the text and turns stop into tool_calls") {
   CHECK(std::ranges::all_of(text, [](char c) { return c < 'n'; }));
   CHECK(rig.outcome(id).n_tool_calls == 1);
   CHECK(rig.outcome(id).finish.at(0) == FinishReason::kToolCalls);
+}
+
+TEST_CASE("an answer that its parser calls whole ends with the next token") {
+  Rig rig;
+  Submission submission;
+  submission.ticket = rig.registry().accept();
+  submission.request = Rig::generate_request("use a tool", 100);
+  Arrival arrival = prepare(std::move(submission), rig.models());
+  arrival.make_parser = [] { return std::make_unique<ImpatientParser>(); };
+  const RequestId id = rig.submit_prepared(std::move(arrival));
+  rig.run_until_idle();
+  CHECK(rig.outcome(id).finish.at(0) == FinishReason::kToolCalls);
+  CHECK(rig.done(id).usage.n_generated == 4);
 }
 
 TEST_CASE("media rows run as embeddings at their own positions, whole when they must be") {

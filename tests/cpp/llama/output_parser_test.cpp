@@ -16,8 +16,9 @@ const Tool kWeatherNow = {"get_weather_now", "The same for now",
 struct Demo {
   std::unique_ptr<Models> models = load("demo");
 
-  EncodedPrompt encode(std::vector<Tool> tools, bool thinking = true) const {
+  EncodedPrompt encode(std::vector<Tool> tools, bool thinking = true, bool parallel = true) const {
     ChatPrompt chat;
+    chat.parallel_tool_calls = parallel;
     chat.messages = {{"user", "What is the weather?"}};
     chat.tools = std::move(tools);
     chat.enable_thinking = thinking;
@@ -35,8 +36,9 @@ const std::string kCall = "<tool_call>\n{\"name\": \"get_weather\", \"arguments\
 const std::vector<AnswerCall> kCalled = {{"get_weather", R"({"location": "Paris"})"}};
 
 // Whole, byte by byte, and in two pieces cut everywhere: always the same.
-Answer read(const std::string &text, const std::vector<Tool> &tools = {kWeather}) {
-  const MakeOutputParser make = demo().encode(tools).make_parser;
+Answer read(const std::string &text, const std::vector<Tool> &tools = {kWeather},
+            bool parallel = true) {
+  const MakeOutputParser make = demo().encode(tools, true, parallel).make_parser;
   REQUIRE(make);
   const Answer whole = read_whole(make, text);
   CHECK(whole.well_formed);
@@ -55,6 +57,20 @@ Answer read(const std::string &text, const std::vector<Tool> &tools = {kWeather}
 }
 
 } // namespace
+
+TEST_CASE("where one call is allowed the answer is over at the second") {
+  const std::string two = kCall + "\n" + kCall;
+  CHECK(read(two).calls.size() == 2);
+  const Answer one = read(two, {kWeather}, false);
+  CHECK(one.calls == kCalled);
+  CHECK(one.text.empty());
+  const auto parser = demo().encode({kWeather}, true, false).make_parser();
+  parser->feed(kCall);
+  CHECK_FALSE(parser->is_over());
+  parser->feed("\n" + kCall);
+  CHECK(parser->is_over());
+  CHECK(parser->feed("and more").empty());
+}
 
 TEST_CASE("plain text is content") {
   for (const std::string text :

@@ -97,3 +97,4 @@ def test_detokenize(server: LiveServer) -> None:
     assert body == {"model": "fake", "content": "hé"}
     reply = server.post("/detokenize", {"tokens": [260]})
     assert (reply.status, reply.error["param"]) == (400, "tokens")
+    assert server.post("/detokenize", {"tokens": [104], "model": "m"}).json()["model"] == "m"

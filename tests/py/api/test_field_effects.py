@@ -63,11 +63,14 @@ _CONVERSATION: dict[str, Case] = {
     "enable_thinking": Case(False, _THINK),
     "reasoning_effort": Case("none", _THINK),
 }
+# Goes on calling unless one call is all there may be.
+_CALLS = {**_OFFERED, "tool_choice": "required", "ignore_eos": True, "max_tokens": 100}
 CASES: dict[str, dict[str, Case]] = {
     TEMPLATE: _CONVERSATION,
     CHAT: {
         **SAMPLING,
         **_CONVERSATION,
+        "parallel_tool_calls": Case(False, _CALLS),
         **_SHARED,
         **_CHOICES,
         "max_completion_tokens": Case(2, GREEDY),
@@ -121,3 +124,17 @@ def test_a_field_changes_the_answer(server: LiveServer, case: str) -> None:
     plain = ask(server, route, found.base)
     assert ask(server, route, found.base) == plain
     assert ask(server, route, {**found.base, name: found.value}) != plain
+
+
+def test_special_tokens_are_added_when_asked_for() -> None:
+    add_bos = (("tokenizer.ggml.add_bos_token", True),)
+    config = demo_config(engine__n_threads=1, placement__override_kv=add_bos)
+    live = LiveServer(demo_engine(config), config)
+    try:
+        without, with_bos = (
+            live.post("/tokenize", {"content": "ab", "add_special": added}).json()["tokens"]
+            for added in (False, True)
+        )
+        assert with_bos[1:] == without
+    finally:
+        live.close()
