@@ -27,7 +27,6 @@ STATES = {
     " without a GPU or in an answer",
     "no effect": "read for compatibility; the test shows that the help says so",
     "no meaning": "an OpenAI field that says nothing to this server; taken and not used",
-    "pending": "being built",
     "speculation": "comes with speculative decoding (step 4)",
     "multimodal": "comes with images and audio in chat (step 5)",
     "images": "comes with image generation (step 6)",

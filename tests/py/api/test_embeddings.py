@@ -152,10 +152,10 @@ def test_native_shape(server: LiveServer) -> None:
             body = server.post(path, {field: ["abc", "d"]}).json()
             assert [one["index"] for one in body] == [0, 1]
             assert body[0]["embedding"] == [pytest.approx(vector("abc"), abs=1e-6)]
-    raw = server.post("/embeddings", {"input": "abc", "embd_normalize": -1}).json()
-    assert raw[0]["embedding"] == [[3, 99, 294, 0]]
-    assert server.post("/embeddings", {}).error["param"] == "input"
-    assert server.post("/embeddings", {"input": "x", "embd_normalize": 3}).status == 400
+        raw = server.post(path, {"input": "abc", "embd_normalize": -1}).json()
+        assert raw[0]["embedding"] == [[3, 99, 294, 0]]
+        assert server.post(path, {}).error["param"] == "input"
+        assert server.post(path, {"input": "x", "embd_normalize": 3}).status == 400
 
 
 def test_without_pooling_each_token_has_a_vector(start_server: StartServer) -> None:

@@ -20,8 +20,8 @@ from sampling_cases import GREEDY, N_TOKENS, PROMPT, SAMPLING, Case
 
 LORA = str(ROOT / "tests/models/lora-a.gguf")
 CHAT, COMPLETION, NATIVE = "/v1/chat/completions", "/v1/completions", "/completion"
-TEMPLATE = "/apply-template"
-ROUTES = (CHAT, COMPLETION, NATIVE, TEMPLATE)
+INFILL, TEMPLATE = "/infill", "/apply-template"
+ROUTES = (CHAT, COMPLETION, NATIVE, INFILL, TEMPLATE)
 QUESTION = {"role": "user", "content": "What is the weather in Paris?"}
 WEATHER = {
     "name": "get_weather",
@@ -33,7 +33,7 @@ WEATHER = {
     },
 }
 
-# Fields of all three routes beyond the sampling ones.
+# Fields of all four routes beyond the sampling ones.
 _SHARED: dict[str, Case] = {
     "model": Case("another", GREEDY),
     "max_tokens": Case(2, GREEDY),
@@ -63,10 +63,17 @@ _CONVERSATION: dict[str, Case] = {
     "enable_thinking": Case(False, _THINK),
     "reasoning_effort": Case("none", _THINK),
 }
+_BUDGETS = ("thinking_budget_tokens", "reasoning_budget_tokens", "reasoning_budget")
+_NATIVE: dict[str, Case] = {
+    **SAMPLING,
+    **_SHARED,
+    "n_predict": Case(2, GREEDY),
+    "return_tokens": Case(True, GREEDY),
+}
 # Goes on calling unless one call is all there may be.
 _CALLS = {**_OFFERED, "tool_choice": "required", "ignore_eos": True, "max_tokens": 100}
 CASES: dict[str, dict[str, Case]] = {
-    TEMPLATE: _CONVERSATION,
+    TEMPLATE: {**_CONVERSATION, **dict.fromkeys(_BUDGETS, Case(0, _THINK))},
     CHAT: {
         **SAMPLING,
         **_CONVERSATION,
@@ -78,7 +85,8 @@ CASES: dict[str, dict[str, Case]] = {
         "top_logprobs": Case(2, {**GREEDY, "logprobs": True}),
     },
     COMPLETION: {**SAMPLING, **_SHARED, **_CHOICES, "logprobs": Case(2, GREEDY)},
-    NATIVE: {**SAMPLING, **_SHARED, "n_predict": Case(2, GREEDY)},
+    NATIVE: _NATIVE,
+    INFILL: _NATIVE,
 }
 NAMES = [f"{route} {name}" for route in ROUTES for name in CASES[route]]
 
@@ -102,6 +110,8 @@ def ask(server: LiveServer, route: str, fields: dict[str, Any]) -> Any:
     prompt: dict[str, Any] = {"prompt": PROMPT}
     if route in (CHAT, TEMPLATE):
         prompt = {"messages": [{"role": "user", "content": PROMPT}]}
+    if route == INFILL:
+        prompt = {"input_prefix": PROMPT, "input_suffix": ""}
     return seen(server.post(route, {**prompt, "max_tokens": N_TOKENS, "seed": 3, **fields}))
 
 
@@ -110,7 +120,7 @@ def seen(reply: Reply) -> Any:
     if reply.headers["Content-Type"] == "text/event-stream":
         return "stream", b'"usage":{' in reply.body
     body = reply.json()
-    kept = ("model", "choices", "content", "stop_type", "tokens_predicted", "prompt")
+    kept = ("model", "choices", "content", "stop_type", "tokens_predicted", "tokens", "prompt")
     found = {key: body[key] for key in kept if key in body}
     found["prompt_tokens"] = body.get("usage", {}).get("prompt_tokens")
     # The ids of calls are new each time.

@@ -143,19 +143,20 @@ def test_what_is_wrong_or_not_there_is_refused_by_name(
     "field",
     [
         "cache_prompt",
-        "id_slot",
         "n_discard",
         "n_indent",
-        "n_keep",
         "n_probs",
         "return_progress",
-        "return_tokens",
         "t_max_predict_ms",
         "timings_per_token",
     ],
 )
-def test_a_field_that_is_not_there_is_refused_by_name(server: LiveServer, field: str) -> None:
-    reply = server.post("/completion", native(**{field: 5}))
+@pytest.mark.parametrize("path", ["/completion", "/infill"])
+def test_a_field_that_is_not_there_is_refused_by_name(
+    server: LiveServer, path: str, field: str
+) -> None:
+    gap = {"input_prefix": "a", "input_suffix": "b"} if path == "/infill" else {}
+    reply = server.post(path, native(**gap, **{field: 5}))
     assert (reply.status, reply.error["param"]) == (400, field)
 
 

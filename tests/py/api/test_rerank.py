@@ -14,6 +14,7 @@ from llamabox.api.rerank import normalized
 
 RANKS = CONFIG.replace(encoder__rerank=True)
 DOCUMENTS = ["xyz", "abc", "axb", "c"]
+PATHS = ("/v1/rerank", "/v2/rerank", "/rerank")
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +24,16 @@ def server() -> Any:
     live.close()
 
 
-def rank(server: LiveServer, **fields: Any) -> dict[str, Any]:
-    reply = server.post("/v1/rerank", {"query": "abc", "documents": DOCUMENTS, **fields})
+def rank(server: LiveServer, path: str = PATHS[0], **fields: Any) -> dict[str, Any]:
+    reply = server.post(path, {"query": "abc", "documents": DOCUMENTS, **fields})
     assert reply.status == 200, reply.body
     body: dict[str, Any] = reply.json()
     return body
 
 
 def test_the_best_comes_first(server: LiveServer) -> None:
-    for path in ("/v1/rerank", "/v2/rerank", "/rerank"):
-        body = server.post(path, {"query": "abc", "documents": DOCUMENTS, "model": "m"}).json()
+    for path in PATHS:
+        body = rank(server, path, model="m")
         assert body["model"] == "m"
         assert [one["index"] for one in body["results"]] == [1, 2, 3, 0]
         assert body["results"][0]["document"] == {"text": "abc"}
@@ -40,8 +41,9 @@ def test_the_best_comes_first(server: LiveServer) -> None:
         assert scores == pytest.approx([0.999, 0.001 + 0.998 * 2 / 3, 0.001 + 0.998 / 3, 0.001])
 
 
-def test_scores_as_they_are(server: LiveServer) -> None:
-    body = rank(server, normalize=False, return_documents=False)
+@pytest.mark.parametrize("path", PATHS)
+def test_scores_as_they_are(server: LiveServer, path: str) -> None:
+    body = rank(server, path, normalize=False, return_documents=False)
     assert body["results"] == [
         {"index": 1, "relevance_score": 3.0},
         {"index": 2, "relevance_score": 2.0},
@@ -59,9 +61,10 @@ def test_usage_counts_the_two_pairs_of_normalizing(server: LiveServer) -> None:
     assert rank(server)["usage"]["prompt_tokens"] == sum(pairs) + 7 + 5
 
 
-def test_top_n(server: LiveServer) -> None:
-    assert [one["index"] for one in rank(server, top_n=2)["results"]] == [1, 2]
-    assert len(rank(server, top_n=99)["results"]) == 4
+@pytest.mark.parametrize("path", PATHS)
+def test_top_n(server: LiveServer, path: str) -> None:
+    assert [one["index"] for one in rank(server, path, top_n=2)["results"]] == [1, 2]
+    assert len(rank(server, path, top_n=99)["results"]) == 4
 
 
 def test_objects_and_equal_scores_keep_their_order(server: LiveServer) -> None:

@@ -23,6 +23,7 @@ from llamabox.models import DEMO_MODEL
 from llamabox.option_parser import parse
 
 EXAMPLES: list[dict[str, Any]] = json.loads((ROOT / "tests/spec/examples.json").read_text())
+RANKER = ROOT / "tests" / "models" / "ranker.gguf"
 # Asks for some 500 answers.
 LONG = ("batch tool",)
 READY = [
@@ -43,7 +44,8 @@ def _name(example: dict[str, Any]) -> str:
 
 def serve_words(command: str) -> list[str]:
     """The words of a llama-box command for this machine."""
-    command = re.sub(r" -m (<[^>]*>|\S+)", f" -m {DEMO_MODEL}", command)
+    model = RANKER if "--rerank" in command else DEMO_MODEL
+    command = re.sub(r" -m (<[^>]*>|\S+)", f" -m {model}", command)
     return shlex.split(command.replace("--host 0.0.0.0", "--host 127.0.0.1"))[1:]
 
 
@@ -94,6 +96,9 @@ def check(command: str, printed: str) -> None:
         assert "TTFT" in printed and "TPS" in printed, printed
     elif '"stream": true' in command:
         assert printed.startswith("data: {") and printed.endswith("data: [DONE]\n\n")
+    elif "/v1/rerank" in command:
+        scores = [result["relevance_score"] for result in json.loads(printed)["results"]]
+        assert len(scores) == 3 and scores == sorted(scores, reverse=True)
     else:
         choice = json.loads(printed)["choices"][0]
         assert choice["message"]["content"] or choice["message"]["tool_calls"]
