@@ -131,7 +131,7 @@ void register_side_calls(py::module_ &m) {
   using MaybeSaved = std::optional<std::shared_ptr<SavedSlot>>;
   const auto make_call = [](SideKind kind, std::vector<LoraScale> loras, std::int32_t slot,
                             MaybeSaved saved) {
-    return SideCall{kind, {}, std::move(loras), slot, saved.value_or(nullptr)};
+    return SideCall{kind, std::move(loras), slot, saved.value_or(nullptr)};
   };
   py::class_<SideCall>(m, "SideCall", "A call that runs between steps.", py::module_local())
       .def(py::init(make_call), py::kw_only(), py::arg("kind"),

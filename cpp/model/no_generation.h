@@ -6,7 +6,9 @@
 #include "model/kv_memory.h"
 #include "model/runner.h"
 
+#include <cstdint>
 #include <span>
+#include <vector>
 
 namespace llamabox {
 
@@ -31,6 +33,9 @@ public:
   Pos usable_prefix(SeqId /*seq*/, Pos /*n*/) const override { return 0; }
   void trim(SeqId /*seq*/, Pos /*n*/) override {}
   void share(SeqId /*from*/, SeqId /*to*/, Pos /*n*/) override {}
+  void drop(SeqId /*seq*/, Pos /*begin*/, Pos /*end*/) override {}
+  std::vector<std::uint8_t> save(SeqId /*seq*/) override { return {}; }
+  bool restore(SeqId /*seq*/, std::span<const std::uint8_t> /*state*/) override { return false; }
 };
 
 } // namespace llamabox

@@ -7,17 +7,23 @@ from __future__ import annotations
 import collections.abc
 import typing
 
+import typing_extensions
+
 from llamabox.event import Event
 
 __all__: list[str] = [
     "AdapterFile",
     "AdapterParams",
+    "Attention",
     "ChatMessage",
     "ChatParams",
     "ChatPrompt",
     "ContextParams",
     "Continuation",
     "Device",
+    "EncodeKind",
+    "EncodeRequest",
+    "EncoderParams",
     "Engine",
     "EngineParams",
     "FlashAttn",
@@ -36,12 +42,15 @@ __all__: list[str] = [
     "ModelParams",
     "Models",
     "Numa",
+    "PairPrompt",
+    "Pooling",
     "RenderRequest",
     "Request",
     "Result",
     "RopeParams",
     "RopeScaling",
     "SamplingParams",
+    "SavedSlot",
     "SideCall",
     "SideKind",
     "SideRequest",
@@ -412,15 +421,37 @@ class SamplingParams:
     @property
     def xtc_threshold(self) -> float: ...
 
+class SavedSlot:
+    """
+    What a slot held; a buffer of its state. A restore takes the state away.
+    """
+    def __init__(
+        self,
+        *,
+        tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        n_exact: typing.SupportsInt | typing.SupportsIndex,
+        loras: collections.abc.Sequence[
+            tuple[
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+            ]
+        ],
+        state: typing_extensions.Buffer,
+    ) -> None: ...
+    @property
+    def loras(self) -> list[tuple[int, float]]: ...
+    @property
+    def n_exact(self) -> int: ...
+    @property
+    def state(self) -> memoryview: ...
+    @property
+    def tokens(self) -> list[int]: ...
+
 class SideKind:
     """
     What a SideRequest asks for.
 
     Members:
-
-      EMBED
-
-      RERANK
 
       SET_LORA
 
@@ -431,8 +462,6 @@ class SideKind:
       SLOT_ERASE
     """
 
-    EMBED: typing.ClassVar[SideKind]
-    RERANK: typing.ClassVar[SideKind]
     SET_LORA: typing.ClassVar[SideKind]
     SLOT_ERASE: typing.ClassVar[SideKind]
     SLOT_RESTORE: typing.ClassVar[SideKind]
@@ -484,10 +513,8 @@ class SideCall:
         kind: SideKind,
         loras: collections.abc.Sequence[LoraScale] = [],
         slot: typing.SupportsInt | typing.SupportsIndex = -1,
-        file: str = "",
+        saved: SavedSlot | None = None,
     ) -> None: ...
-    @property
-    def file(self) -> str: ...
     @property
     def kind(self) -> SideKind: ...
     @property
@@ -509,6 +536,10 @@ class GenerateRequest:
         stop: collections.abc.Sequence[str] = [],
         loras: collections.abc.Sequence[LoraScale] | None = None,
         n_logprobs: typing.SupportsInt | typing.SupportsIndex = -1,
+        n_keep: typing.SupportsInt | typing.SupportsIndex | None = None,
+        n_cache_reuse: typing.SupportsInt | typing.SupportsIndex | None = None,
+        slot: typing.SupportsInt | typing.SupportsIndex = -1,
+        return_tokens: bool = False,
         tokens_per_second: typing.SupportsFloat | typing.SupportsIndex = 0.0,
         thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
     ) -> None: ...
@@ -519,11 +550,19 @@ class GenerateRequest:
     @property
     def n(self) -> int: ...
     @property
+    def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_keep(self) -> int | None: ...
+    @property
     def n_logprobs(self) -> int: ...
     @property
     def prompt(self) -> TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt: ...
     @property
+    def return_tokens(self) -> bool: ...
+    @property
     def sampling(self) -> SamplingParams: ...
+    @property
+    def slot(self) -> int: ...
     @property
     def stop(self) -> list[str]: ...
     @property
@@ -541,18 +580,77 @@ class RenderRequest:
 
 class SideRequest:
     """
-    Ask for a call; inputs become those of the call.
+    Ask for a call.
+    """
+    def __init__(self, *, call: SideCall) -> None: ...
+    @property
+    def call(self) -> SideCall: ...
+
+class EncodeKind:
+    """
+    What texts are encoded to.
+
+    Members:
+
+      EMBED
+
+      RERANK
+    """
+
+    EMBED: typing.ClassVar[EncodeKind]
+    RERANK: typing.ClassVar[EncodeKind]
+    __members__: typing.ClassVar[dict[str, EncodeKind]]
+    @typing.overload
+    def __eq__(self, other: EncodeKind) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: EncodeKind) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class PairPrompt:
+    """
+    What a reranker reads; without a document the unknown token is one.
+    """
+    def __init__(self, *, query: str, document: str | None = None) -> None: ...
+    @property
+    def document(self) -> str | None: ...
+    @property
+    def query(self) -> str: ...
+
+class EncodeRequest:
+    """
+    Ask for vectors or scores of texts.
     """
     def __init__(
         self,
         *,
-        call: SideCall,
-        inputs: collections.abc.Sequence[TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt] = [],
+        kind: EncodeKind,
+        inputs: collections.abc.Sequence[TextPrompt | TokenPrompt | PairPrompt],
+        n_dims: typing.SupportsInt | typing.SupportsIndex = 0,
+        normalize: bool = False,
     ) -> None: ...
     @property
-    def call(self) -> SideCall: ...
+    def inputs(self) -> list[TextPrompt | TokenPrompt | PairPrompt]: ...
     @property
-    def inputs(self) -> list[TextPrompt | TokenPrompt | ChatPrompt | InfillPrompt]: ...
+    def kind(self) -> EncodeKind: ...
+    @property
+    def n_dims(self) -> int: ...
+    @property
+    def normalize(self) -> bool: ...
 
 class Request:
     """
@@ -561,12 +659,12 @@ class Request:
     def __init__(
         self,
         *,
-        body: GenerateRequest | RenderRequest | SideRequest,
+        body: GenerateRequest | RenderRequest | SideRequest | EncodeRequest,
         priority: typing.SupportsInt | typing.SupportsIndex = 0,
         deadline_ns: typing.SupportsInt | typing.SupportsIndex = 9223372036854775807,
     ) -> None: ...
     @property
-    def body(self) -> GenerateRequest | RenderRequest | SideRequest: ...
+    def body(self) -> GenerateRequest | RenderRequest | SideRequest | EncodeRequest: ...
     @property
     def deadline_ns(self) -> int: ...
     @property
@@ -586,11 +684,20 @@ class EngineParams:
         cache_prompt: bool = True,
         render_special: bool = False,
         itl_target_ms: typing.SupportsFloat | typing.SupportsIndex = 200.0,
+        context_shift: bool = False,
+        n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
+        n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def cache_prompt(self) -> bool: ...
     @property
+    def context_shift(self) -> bool: ...
+    @property
     def itl_target_ms(self) -> float: ...
+    @property
+    def n_cache_reuse(self) -> int: ...
+    @property
+    def n_keep(self) -> int: ...
     @property
     def n_prompt_workers(self) -> int: ...
     @property
@@ -648,6 +755,8 @@ class Usage:
     @property
     def n_draft_accepted(self) -> int: ...
     @property
+    def n_dropped(self) -> int: ...
+    @property
     def n_generated(self) -> int: ...
     @property
     def n_prompt(self) -> int: ...
@@ -663,13 +772,24 @@ class Result:
     What other kinds than generate return.
     """
     @property
-    def embeddings(self) -> list[list[float]]: ...
+    def n_rows(self) -> list[int]: ...
     @property
-    def scores(self) -> list[float]: ...
+    def n_slot_tokens(self) -> int: ...
+    @property
+    def n_tokens(self) -> list[int]: ...
+    @property
+    def n_values(self) -> int: ...
+    @property
+    def saved(self) -> SavedSlot: ...
     @property
     def text(self) -> str: ...
     @property
     def tokens(self) -> list[int]: ...
+    @property
+    def values(self) -> bytes:
+        """
+        The rows of all texts as native 32-bit floats.
+        """
 
 class Histogram:
     """
@@ -712,9 +832,15 @@ class Stats:
     @property
     def n_cached_tokens(self) -> int: ...
     @property
+    def n_context_shifts(self) -> int: ...
+    @property
     def n_draft_accepted(self) -> int: ...
     @property
     def n_draft_tokens(self) -> int: ...
+    @property
+    def n_encode_passes(self) -> int: ...
+    @property
+    def n_encoded_texts(self) -> int: ...
     @property
     def n_generated_tokens(self) -> int: ...
     @property
@@ -772,7 +898,13 @@ class ModelInfo:
     @property
     def chat_template(self) -> str: ...
     @property
+    def encoder_bytes(self) -> int: ...
+    @property
+    def generates(self) -> bool: ...
+    @property
     def has_chat_template(self) -> bool: ...
+    @property
+    def has_rank_head(self) -> bool: ...
     @property
     def loras(self) -> list[LoraInfo]: ...
     @property
@@ -785,6 +917,10 @@ class ModelInfo:
     def n_vocab(self) -> int: ...
     @property
     def name(self) -> str: ...
+    @property
+    def names_pooling(self) -> bool: ...
+    @property
+    def pooling(self) -> str: ...
     @property
     def size_bytes(self) -> int: ...
     @property
@@ -863,6 +999,11 @@ class Engine:
     def n_ctx(self) -> int:
         """
         Tokens that one sequence may hold.
+        """
+    @property
+    def shifts(self) -> bool:
+        """
+        Whether texts and prompts may be longer than the context.
         """
 
 class FlashAttn:
@@ -1231,6 +1372,108 @@ class ContextParams:
     @property
     def warmup(self) -> bool: ...
 
+class Pooling:
+    """
+    Members:
+
+      MODEL
+
+      NONE
+
+      MEAN
+
+      CLS
+
+      LAST
+
+      RANK
+    """
+
+    CLS: typing.ClassVar[Pooling]
+    LAST: typing.ClassVar[Pooling]
+    MEAN: typing.ClassVar[Pooling]
+    MODEL: typing.ClassVar[Pooling]
+    NONE: typing.ClassVar[Pooling]
+    RANK: typing.ClassVar[Pooling]
+    __members__: typing.ClassVar[dict[str, Pooling]]
+    @typing.overload
+    def __eq__(self, other: Pooling) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Pooling) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Attention:
+    """
+    Members:
+
+      MODEL
+
+      CAUSAL
+
+      NON_CAUSAL
+    """
+
+    CAUSAL: typing.ClassVar[Attention]
+    MODEL: typing.ClassVar[Attention]
+    NON_CAUSAL: typing.ClassVar[Attention]
+    __members__: typing.ClassVar[dict[str, Attention]]
+    @typing.overload
+    def __eq__(self, other: Attention) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Attention) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class EncoderParams:
+    """
+    Embeddings and scores beside the text, or instead of it.
+    """
+    def __init__(
+        self,
+        *,
+        embeddings: bool = False,
+        rerank: bool = False,
+        pooling: Pooling = ...,
+        attention: Attention = ...,
+    ) -> None: ...
+    @property
+    def attention(self) -> Attention: ...
+    @property
+    def embeddings(self) -> bool: ...
+    @property
+    def pooling(self) -> Pooling: ...
+    @property
+    def rerank(self) -> bool: ...
+
 class ChatParams:
     """
     The chat template instead of the model's own.
@@ -1252,6 +1495,7 @@ class LlamaParams:
         context: ContextParams = ...,
         adapters: AdapterParams = ...,
         chat: ChatParams = ...,
+        encoder: EncoderParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
@@ -1259,6 +1503,8 @@ class LlamaParams:
     def chat(self) -> ChatParams: ...
     @property
     def context(self) -> ContextParams: ...
+    @property
+    def encoder(self) -> EncoderParams: ...
     @property
     def model(self) -> ModelParams: ...
 

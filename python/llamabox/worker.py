@@ -133,21 +133,22 @@ class Worker:
             engine.measured_rate = await measure_rate(engine, self._config.engine.n_ubatch)
             _logger.info("measured", extra=fields(tokens_per_second=engine.measured_rate))
         self._app.engine = engine
+        embeds, pooling = self._config.encoder.embeds, engine.info.pooling
         _logger.info(
             "ready",
             extra=fields(
                 model=self._config.model.alias,
                 n_slot=engine.stats().n_slots,
                 n_ctx=engine.n_ctx,
-                pooling=engine.info.pooling or None,
-                encoder_mib=engine.info.encoder_bytes >> 20 or None,
                 address=",".join(addresses),
+                pooling=pooling if embeds else None,
+                encoder_mib=engine.info.encoder_bytes >> 20 if embeds else None,
             ),
         )
-        if engine.info.pooling and not (self._config.encoder.pooling or engine.info.names_pooling):
+        if embeds and not (self._config.encoder.pooling or engine.info.names_pooling):
             _logger.info(
                 "the model names no pooling, so that of its kind of attention is used",
-                extra=fields(pooling=engine.info.pooling),
+                extra=fields(pooling=pooling),
             )
         notify_ready(self._config.process)
 
