@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,9 +55,10 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     words = ("-m", str(DEMO_MODEL), "-c", "512", "-np", "2", "-t", "1", "--metrics")
-    box = Box(*words, "--lora", f"{ROOT}/tests/models/lora-a.gguf")
+    saved = ("--slot-save-path", str(tmp_path_factory.mktemp("slots")))
+    box = Box(*words, "--embeddings", *saved, "--lora", f"{ROOT}/tests/models/lora-a.gguf")
     # A pipe that nobody empties would hold the server up after some hundred lines.
     assert box.process.stderr is not None
     drain = threading.Thread(target=box.log.extend, args=(box.process.stderr,))
@@ -68,6 +70,19 @@ def api() -> Iterator[Api]:
         drain.join()
         box.process.stderr.close()
         assert box.process.wait(HANGS_AFTER_S) == 0, "".join(box.log[-20:])
+
+
+def addresses(path: str, operation: dict[str, Any]) -> st.SearchStrategy[str]:
+    """The path with what its parameters may hold."""
+    parameters = operation.get("parameters", [])
+    drawn = st.fixed_dictionaries({one["name"]: following(one["schema"]) for one in parameters})
+    query = [one["name"] for one in parameters if one["in"] == "query"]
+
+    def filled(values: dict[str, Any]) -> str:
+        asked = urllib.parse.urlencode({name: values[name] for name in query})
+        return path.format(**values) + (f"?{asked}" if asked else "")
+
+    return drawn.map(filled)
 
 
 def bodies(operation: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -108,8 +123,8 @@ def check(operation: dict[str, Any], status: int, body: bytes) -> None:
 
 def exercise(api: Api, n_requests: int, fixed: bool) -> None:
     """Send that many requests, the same ones each time when they are ``fixed``."""
-    operation_and_body = st.sampled_from(range(len(api.operations))).flatmap(
-        lambda at: st.tuples(st.just(at), bodies(api.operations[at][2]))
+    requests = st.sampled_from(api.operations).flatmap(
+        lambda one: st.tuples(st.just(one), addresses(*one[1:]), bodies(one[2]))
     )
 
     @settings(
@@ -121,10 +136,10 @@ def exercise(api: Api, n_requests: int, fixed: bool) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(operation_and_body)
-    def one(found: tuple[int, Any]) -> None:
-        method, path, operation = api.operations[found[0]]
-        check(operation, *api.call(method, path, shortened(found[1], operation)))
+    @given(requests)
+    def one(found: tuple[tuple[str, str, dict[str, Any]], str, Any]) -> None:
+        (method, _, operation), address, body = found
+        check(operation, *api.call(method, address, shortened(body, operation)))
 
     one()
     status, slots = api.call("GET", "/slots")
