@@ -96,7 +96,7 @@ def test_a_stream_is_even_and_ends_with_its_rate(limited: LiveServer) -> None:
             received += data
     head_text, _, rest = received.partition(b"\r\n\r\n")
     assert b"Trailer: X-Response-Tokens-Per-Second" in head_text
-    last_chunk, _, trailer = rest.rpartition(b"0\r\n")
+    last_chunk, _, trailer = rest.rpartition(b"\r\n0\r\n")
     assert b"[DONE]" in last_chunk
     name, _, value = trailer.decode().strip().partition(": ")
     assert name == _RATE
