@@ -28,6 +28,7 @@ SYSTEM_HEADER = re.compile(
 # Layers of python/llamabox. A module not named here is plain: it may import plain ones only. Those
 # of the parent process never reach _core, so that it survives whatever the worker dies of.
 PY_CORE = {"devices", "engine", "event", "metrics", "model_loader", "stream", "upstream_log"}
+PY_CORE |= {"rpc_worker"}
 PY_PARENT = {"access", "supervisor", "listeners"}
 PY_SHELL = {"__main__", "cli", "worker", "worker_main"}
 PY_LAYERS = {

@@ -20,6 +20,7 @@ from llamabox.listeners import ListenError, close_listeners, open_listeners
 from llamabox.option_help import help_text
 from llamabox.option_parser import CommandLine, Notice, UsageError, parse
 from llamabox.options import Action
+from llamabox.rpc_config import DEFAULT_HOST
 
 _logger = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(_answer(command_line.action, command_line.action_filter))
         return 0
     try:
+        if command_line.config.rpc.serves:
+            return _lend(command_line)
         return _serve(with_checked_access(_with_model(command_line)))
     except (UsageError, AccessError, ListenError) as error:
         return _fail(str(error))
@@ -113,6 +116,25 @@ def _serve(config: ServerConfig) -> int:
             "anybody who can reach this address may use the server; --api-key asks for a key",
             extra=log.fields(host=config.http.host),
         )
+    return _run(config)
+
+
+def _lend(command_line: CommandLine) -> int:
+    """Run as an RPC server: no model, no HTTP."""
+    config = command_line.config
+    if config.model.path is not None:
+        raise UsageError(
+            "--model: not allowed with an --rpc-server option; clients bring the model"
+        )
+    host = config.rpc.host or DEFAULT_HOST
+    _logger.warning(
+        "the RPC protocol has neither keys nor encryption: serve trusted networks only",
+        extra=log.fields(host=host),
+    )
+    return _run(config.replace(http__host=host, http__port=config.rpc.port or 0))
+
+
+def _run(config: ServerConfig) -> int:
     sockets = open_listeners(config.http)
     if not config.process.supervise:
         return _serve_here(config, sockets)
@@ -122,10 +144,10 @@ def _serve(config: ServerConfig) -> int:
 
 
 def _serve_here(config: ServerConfig, sockets: list[socket.socket]) -> int:
-    from llamabox.worker import run_worker
+    from llamabox.worker_main import real_run_worker
 
     try:
-        return run_worker(config, sockets)
+        return real_run_worker(config)(config, sockets)
     except Exception:
         _logger.critical("the server failed", exc_info=True)
         return 1

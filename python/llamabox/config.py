@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llamabox.compute_config import AdapterConfig, PlacementConfig, RopeConfig, ThreadsConfig
+from llamabox.rpc_config import RpcConfig
 from llamabox.sampler_names import SAMPLERS
 
 DEFAULT_MODEL_PATH = "models/7B/ggml-model-f16.gguf"
@@ -229,6 +230,7 @@ class ServerConfig:
     chat: ChatConfig = field(default_factory=ChatConfig)
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
+    rpc: RpcConfig = field(default_factory=RpcConfig)
 
     def get(self, target: str) -> Any:
         """Return the field that ``target`` names as ``"group.field"``."""
@@ -265,6 +267,7 @@ _GROUPS: dict[str, type[Any]] = {
     "chat": ChatConfig,
     "log": LogConfig,
     "process": ProcessConfig,
+    "rpc": RpcConfig,
 }
 
 

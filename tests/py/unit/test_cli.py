@@ -152,12 +152,27 @@ def test_adapters_need_a_model_of_their_own(
     assert served.configs == []
 
 
-def test_an_rpc_server_is_refused_with_and_without_a_model(
-    served: _Served, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", [["--rpc-server-port", "0"], ["--rpc-server-host", "127.0.0.1"]])
+def test_an_rpc_server_option_serves_a_device_and_no_model(
+    monkeypatch: pytest.MonkeyPatch, served: _Served, words: list[str]
 ) -> None:
-    for words in ([], MODEL):
-        assert _run(*words, "--rpc-server-port", "50052") == 1
-        assert _only_line(capsys) == "llama-box: --rpc-server-port is not available in this version"
+    lent: list[ServerConfig] = []
+
+    def run_rpc_worker(config: ServerConfig, sockets: list[socket.socket]) -> int:
+        lent.append(config)
+        return 0
+
+    _module(monkeypatch, "rpc_worker", run_rpc_worker=run_rpc_worker)
+    assert _run("--no-supervise", *words, "--rpc-server-main-gpu=-1") == 0
+    assert served.configs == []
+    assert lent[0].rpc.main_gpu == "cpu"
+    assert lent[0].model.path is None
+    assert lent[0].http.host == (lent[0].rpc.host or "0.0.0.0")
+
+
+def test_an_rpc_server_takes_no_model(served: _Served, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(*MODEL, "--rpc-server-port", "0") == 1
+    assert "--model: not allowed with an --rpc-server option" in _only_line(capsys)
     assert served.configs == []
 
 
