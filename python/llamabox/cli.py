@@ -16,6 +16,7 @@ from pathlib import Path
 from llamabox import log
 from llamabox.access import AccessError, is_open_to_all, with_checked_access
 from llamabox.config import DEFAULT_MODEL_PATH, ServerConfig
+from llamabox.errors import LlamaboxError
 from llamabox.listeners import ListenError, close_listeners, open_listeners
 from llamabox.option_help import help_text
 from llamabox.option_parser import CommandLine, Notice, UsageError, parse
@@ -36,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for notice in command_line.warnings:
         _warn(notice)
     if command_line.action is not None:
-        sys.stdout.write(_answer(command_line.action, command_line.action_filter))
-        return 0
+        return _print_answer(command_line, command_line.action)
     try:
         if command_line.config.rpc.serves:
             return _lend(command_line)
@@ -64,10 +64,18 @@ def _warn(notice: Notice) -> None:
     )
 
 
-def _answer(action: Action, word: str | None) -> str:
+def _print_answer(command_line: CommandLine, action: Action) -> int:
+    try:
+        sys.stdout.write(_answer(command_line, action))
+    except LlamaboxError as error:
+        return _fail(error.message)
+    return 0
+
+
+def _answer(command_line: CommandLine, action: Action) -> str:
     """Return what an action prints. All but the help comes from the compute core."""
     if action is Action.HELP:
-        return help_text(word)
+        return help_text(command_line.action_filter)
     from llamabox import devices
 
     if action is Action.VERSION:
@@ -75,7 +83,7 @@ def _answer(action: Action, word: str | None) -> str:
     if action is Action.SYSTEM_INFO:
         return devices.system_info_text()
     if action is Action.LIST_DEVICES:
-        return devices.devices_text()
+        return devices.devices_text(command_line.config.placement.rpc)
     return devices.buffer_types_text()
 
 

@@ -25,6 +25,7 @@ def load_engine(config: ServerConfig) -> Engine:
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
+    _core.add_rpc_servers(list(config.placement.rpc))
     models = _core.load_models(llama_params(config))
     params = _core.EngineParams(
         n_slots=config.engine.n_slots,

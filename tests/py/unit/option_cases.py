@@ -22,6 +22,7 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
         ("0", "engine.n_slots", 4),
         ("-1", "engine.n_slots", 4),
     ],
+    "--rpc": [("a.b:1,10.0.0.7:50052", "placement.rpc", ("a.b:1", "10.0.0.7:50052"))],
     "--rpc-server-host": [("::1", "rpc.host", "::1")],
     "--rpc-server-port": [("0", "rpc.port", 0), ("50052", "rpc.port", 50052)],
     "--rpc-server-main-gpu": [("-1", "rpc.main_gpu", "cpu"), ("1", "rpc.main_gpu", 1)],
