@@ -113,8 +113,11 @@ void add_rpc_servers(const std::vector<std::string> &endpoints) {
   if (add == nullptr) {
     throw Error(ErrorCode::kLoadFailed, "rpc: this build has no RPC client", "rpc");
   }
+  // All of them first: what is registered stays so, and a caller may try again.
   for (const std::string &endpoint : endpoints) {
     check_server(endpoint);
+  }
+  for (const std::string &endpoint : endpoints) {
     ggml_backend_reg_t server = add(endpoint.c_str());
     if (server == nullptr) {
       refuse(endpoint, "lends no device");

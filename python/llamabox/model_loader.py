@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,12 @@ from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
 from llamabox.errors import LoadFailedError
+from llamabox.log import fields
 from llamabox.upstream_log import least_level
+
+_RPC_RETRY_S = 1.0
+
+_logger = logging.getLogger(__name__)
 
 
 def prepare_core(config: ServerConfig, log_fd: int) -> None:
@@ -25,7 +32,7 @@ def load_engine(config: ServerConfig) -> Engine:
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
-    _core.add_rpc_servers(list(config.placement.rpc))
+    _join_rpc_servers(config)
     models = _core.load_models(llama_params(config))
     params = _core.EngineParams(
         n_slots=config.engine.n_slots,
@@ -33,6 +40,21 @@ def load_engine(config: ServerConfig) -> Engine:
         cache_prompt=config.engine.cache_prompt,
     )
     return Engine(_core, _core.Engine(models, params))
+
+
+def _join_rpc_servers(config: ServerConfig) -> None:
+    """Add the devices of the RPC servers; a worker that was restarted waits for lost ones.
+
+    Raises LoadFailedError in the first worker, where a server that is not there is a mistake.
+    """
+    while True:
+        try:
+            return _core.add_rpc_servers(list(config.placement.rpc))
+        except LoadFailedError as error:
+            if config.process.restart_count == 0:
+                raise
+            _logger.warning("waiting for an RPC server", extra=fields(reason=error.message))
+            time.sleep(_RPC_RETRY_S)
 
 
 def llama_params(config: ServerConfig) -> _core.LlamaParams:

@@ -25,6 +25,11 @@ class RpcBox(Box):
         self.port = int(self.wait_for(r"msg=listening .*port=(\d+)"))
         self.capacity_mib = int(self.wait_for(r"msg=ready .*capacity_mib=(\d+)"))
 
+    def kill(self) -> None:
+        """SIGKILL to the server, which takes its worker with it; nothing is said to clients."""
+        self.process.kill()
+        self.process.communicate(timeout=TIMEOUT_S)
+
     @property
     def endpoint(self) -> str:
         """What `--rpc` takes."""

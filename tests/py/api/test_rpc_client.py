@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from box_process import TIMEOUT_S, Box
+from box_process import HOST, TIMEOUT_S, Box
 from fake_core import ROOT
 from llamabox.models import DEMO_MODEL
 from real_core import provide_core
@@ -39,13 +39,17 @@ def lenders() -> Iterator[tuple[RpcBox, RpcBox]]:
 def _text(*words: str) -> str:
     server = Box(*_BASE, *words)
     try:
-        body = json.dumps({"prompt": "Once upon", "max_tokens": 24, "temperature": 0}).encode()
-        url = f"http://127.0.0.1:{server.port}/v1/completions"
-        with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
-            text: str = json.load(reply)["choices"][0]["text"]
-        return text
+        return _complete(server)
     finally:
         assert server.stop() == 0
+
+
+def _complete(server: Box) -> str:
+    body = json.dumps({"prompt": "Once upon", "max_tokens": 24, "temperature": 0}).encode()
+    url = f"http://127.0.0.1:{server.port}/v1/completions"
+    with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
+        text: str = json.load(reply)["choices"][0]["text"]
+    return text
 
 
 @pytest.mark.parametrize("model", [DEMO_MODEL, _MODELS / "moe.gguf", _MODELS / "mamba.gguf"])
@@ -58,6 +62,27 @@ def test_text_split_over_two_servers_is_the_local_text(
     assert split == local
     for box in lenders:
         box.wait_for(r"(rpc client ended: .* graphs=[1-9])")
+
+
+def test_a_server_lost_in_mid_stream_is_joined_again_when_it_is_back() -> None:
+    lender = RpcBox()
+    server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
+    before = _complete(server)
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as stream:
+        body = b'{"prompt": "Once upon", "max_tokens": 450, "ignore_eos": true, "stream": true}'
+        head = (
+            f"POST /v1/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        stream.sendall(head.encode() + body)
+        assert stream.recv(12) == b"HTTP/1.1 200"
+        lender.kill()
+        server.wait_for(r"(worker died)")
+    server.wait_for(r"(waiting for an RPC server)")
+    again = RpcBox("--rpc-server-port", str(lender.port))
+    server.wait_for(r"msg=(ready)")
+    assert _complete(server) == before
+    assert server.stop() == 0
+    assert again.stop() == 0
 
 
 def test_servers_come_first_among_the_devices(lenders: tuple[RpcBox, RpcBox]) -> None:
