@@ -1,6 +1,7 @@
 // Other machines' devices as devices of this process, through ggml's own client.
-// Thread rule: one call that succeeds, before models are loaded. Guarantee: a server that is not there, answers
-// nothing or speaks another version is an error that names it; ggml's client would abort instead.
+// Thread rule: one call that succeeds, before models are loaded.
+// Guarantee: a server that is not there, answers nothing or speaks another version is an error that
+// names it, and nothing is registered then; ggml's client would abort instead.
 // Covered by tests/py/api/test_rpc_client.py.
 #pragma once
 

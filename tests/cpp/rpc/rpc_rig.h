@@ -7,6 +7,7 @@
 #include "rpc/session.h"
 #include "rpc/tensor_cache.h"
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <stdexcept>
@@ -84,7 +85,7 @@ public:
     if (input.size() - at < n) {
       throw EndOfStream();
     }
-    std::memcpy(data, input.data() + at, n);
+    std::copy_n(input.begin() + static_cast<std::ptrdiff_t>(at), n, static_cast<std::byte *>(data));
     at += n;
   }
   void write(const void *data, std::size_t n) override {

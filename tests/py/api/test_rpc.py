@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from box_process import TIMEOUT_S
 from real_core import provide_core
 from rpc_box import RpcBox, RpcClient, tensor
 
@@ -126,6 +129,30 @@ def test_mutated_messages_leave_the_server_and_other_clients_unharmed(box: RpcBo
 
 def test_it_serves_ipv6_and_stops_with_a_client_still_there() -> None:
     server = RpcBox(host="::1")
+    client = _Squares(server)
+    client.check()
+    assert server.stop() == 0
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--rpc-server-main-gpu", "99"], "there is no GPU 99"),
+        (["--rpc-server-main-gpu=-1", "--rpc-server-reserve-memory", "1000000000"], "are all that"),
+        (["--rpc-server-cache", "--rpc-server-cache-dir", "/proc/none"], "rpc-server-cache-dir"),
+    ],
+)
+def test_what_cannot_be_lent_ends_the_start_with_its_option(words: list[str], reason: str) -> None:
+    command = [sys.executable, "-m", "llamabox", "--rpc-server-host", "127.0.0.1", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert ended.returncode == 1
+    assert reason in ended.stderr
+    assert words[-2].split("=")[0].lstrip("-") in ended.stderr
+
+
+def test_without_a_supervisor_sigterm_ends_it_well() -> None:
+    server = RpcBox("--no-supervise")
     client = _Squares(server)
     client.check()
     assert server.stop() == 0
