@@ -21,7 +21,7 @@ from llamabox.listeners import ListenError, close_listeners, open_listeners
 from llamabox.option_help import help_text
 from llamabox.option_parser import CommandLine, Notice, UsageError, parse
 from llamabox.options import Action
-from llamabox.rpc_config import DEFAULT_HOST
+from llamabox.rpc_config import RpcConfig
 
 _logger = logging.getLogger(__name__)
 
@@ -108,6 +108,8 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
             "--lora and --control-vector need --model: the built-in demo model is only for a plain"
             " text server"
         )
+    if config.rpc != RpcConfig():
+        _warn(Notice("the flags act on an RPC server only: they need a port", "--rpc-server-port"))
     if not encoder.embeds:
         for flag, value in (("--pooling", encoder.pooling), ("--attention", encoder.attention)):
             if value is not None:
@@ -140,15 +142,12 @@ def _lend(command_line: CommandLine) -> int:
     """Run as an RPC server: no model, no HTTP."""
     config = command_line.config
     if config.model.path is not None:
-        raise UsageError(
-            "--model: not allowed with an --rpc-server option; clients bring the model"
-        )
-    host = config.rpc.host or DEFAULT_HOST
+        raise UsageError("--model: not allowed with --rpc-server-port; clients bring the model")
     _logger.warning(
         "the RPC protocol has neither keys nor encryption: serve trusted networks only",
-        extra=log.fields(host=host),
+        extra=log.fields(host=config.rpc.host),
     )
-    return _run(config.replace(http__host=host, http__port=config.rpc.port or 0))
+    return _run(config.replace(http__host=config.rpc.host, http__port=config.rpc.port))
 
 
 def _run(config: ServerConfig) -> int:

@@ -1,6 +1,6 @@
 """Settings of the RPC server; a group of ``config.ServerConfig``.
 
-``None`` means that the option was not given: any that was makes this program an RPC server.
+A port above 0 makes this program an RPC server; the other settings say how.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class RpcConfig:
     """What is lent to whom."""
 
     # A name or address to bind.
-    host: str | None = None
-    # 0 and None let the kernel choose; the chosen port is logged.
-    port: int | None = None
+    host: str = DEFAULT_HOST
+    # 0: this program is no RPC server.
+    port: int = 0
     # The GPU, counted from 0, or "cpu"; None is GPU 0 where there is one, else the CPU.
     main_gpu: int | str | None = None
     # Memory of the device that clients never get.
@@ -35,4 +35,4 @@ class RpcConfig:
     @property
     def serves(self) -> bool:
         """Whether this program is an RPC server and nothing else."""
-        return self != RpcConfig()
+        return self.port > 0

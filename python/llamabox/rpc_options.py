@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llamabox.option_values import Value, count_or_automatic, integer, name, path
+from llamabox.option_values import count_or_automatic, integer, name, path
 from llamabox.options import Assign, Effect, Group, Option, Store
 from llamabox.rpc_config import DEFAULT_CACHE_MIB, DEFAULT_HOST
 
@@ -15,11 +15,10 @@ def _rpc(names: str, help_text: str, effect: Effect, default: str | None = None)
 
 
 RPC_OPTIONS: tuple[Option, ...] = (
-    _rpc("--rpc-server-host", "Address to lend a device on; any of these options starts that mode",
+    _rpc("--rpc-server-host", "Address to lend a device on",
          Store("rpc.host", name("HOST", "an address")), DEFAULT_HOST),
-    _rpc("--rpc-server-port", "TCP port of it; 0 = any free one, which is logged",
-         Store("rpc.port", Value("PORT", "a whole number from 0 to 65535",
-                                 integer(0, 65535).parse)), "0"),
+    _rpc("--rpc-server-port", "TCP port to lend a device on, and nothing else; 0 = off",
+         Store("rpc.port", integer(0, 65535)), "0"),
     _rpc("--rpc-server-main-gpu", "GPU to lend; -1 = the CPU and its memory",
          Store("rpc.main_gpu", integer(0, 127, special={-1: "cpu"}, meaning="-1 for the CPU")),
          "0, else the CPU where there is no GPU"),

@@ -13,11 +13,19 @@ HELLO = 14
 DEVICE_COUNT = 15
 
 
-class RpcBox(Box):
-    """`llama-box --rpc-server-... ARGS` on the CPU, on a port of the system's choice."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that was free a moment ago."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as unused:
+        return int(unused.getsockname()[1])
 
-    def __init__(self, *args: str, host: str = "127.0.0.1") -> None:
-        words = ["--rpc-server-host", host, "--rpc-server-main-gpu=-1", "--rpc-server-threads=1"]
+
+class RpcBox(Box):
+    """`llama-box --rpc-server-port PORT ARGS` on the CPU."""
+
+    def __init__(self, *args: str, host: str = "127.0.0.1", port: int = 0) -> None:
+        words = ["--rpc-server-host", host, "--rpc-server-port", str(port or free_port(host))]
+        words += ["--rpc-server-main-gpu=-1", "--rpc-server-threads=1"]
         command = [sys.executable, "-m", "llamabox", *words, *args]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.log = []

@@ -13,7 +13,7 @@ import pytest
 
 from box_process import TIMEOUT_S
 from real_core import provide_core
-from rpc_box import RpcBox, RpcClient, tensor
+from rpc_box import RpcBox, RpcClient, free_port, tensor
 
 provide_core()
 
@@ -144,7 +144,8 @@ def test_it_serves_ipv6_and_stops_with_a_client_still_there() -> None:
     ],
 )
 def test_what_cannot_be_lent_ends_the_start_with_its_option(words: list[str], reason: str) -> None:
-    command = [sys.executable, "-m", "llamabox", "--rpc-server-host", "127.0.0.1", *words]
+    command = [sys.executable, "-m", "llamabox", "--rpc-server-host", "127.0.0.1"]
+    command += ["--rpc-server-port", str(free_port()), *words]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert ended.returncode == 1
     assert reason in ended.stderr

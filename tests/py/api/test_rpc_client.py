@@ -78,7 +78,7 @@ def test_a_server_lost_in_mid_stream_is_joined_again_when_it_is_back() -> None:
         lender.kill()
         server.wait_for(r"(worker died)")
     server.wait_for(r"(waiting for an RPC server)")
-    again = RpcBox("--rpc-server-port", str(lender.port))
+    again = RpcBox(port=lender.port)
     server.wait_for(r"msg=(ready)")
     assert _complete(server) == before
     assert server.stop() == 0

@@ -143,9 +143,8 @@ def test_adapters_need_a_model_of_their_own(
     assert served.configs == []
 
 
-@pytest.mark.parametrize("words", [["--rpc-server-port", "0"], ["--rpc-server-host", "127.0.0.1"]])
-def test_an_rpc_server_option_serves_a_device_and_no_model(
-    monkeypatch: pytest.MonkeyPatch, served: _Served, words: list[str]
+def test_an_rpc_server_port_serves_a_device_and_no_model(
+    monkeypatch: pytest.MonkeyPatch, served: _Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lent: list[ServerConfig] = []
 
@@ -154,17 +153,18 @@ def test_an_rpc_server_option_serves_a_device_and_no_model(
         return 0
 
     _module(monkeypatch, "rpc_worker", run_rpc_worker=run_rpc_worker)
-    assert _run("--no-supervise", *words, "--rpc-server-main-gpu=-1") == 0
-    assert served.configs == []
-    assert lent[0].rpc.main_gpu == "cpu"
-    assert lent[0].model.path is None
-    assert lent[0].http.host == (lent[0].rpc.host or "0.0.0.0")
-
-
-def test_an_rpc_server_takes_no_model(served: _Served, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(*MODEL, "--rpc-server-port", "0") == 1
-    assert "--model: not allowed with an --rpc-server option" in _only_line(capsys)
-    assert served.configs == []
+    words = ["--no-supervise", "--rpc-server-host", "127.0.0.1", "--rpc-server-main-gpu=-1"]
+    assert _run(*words) == 0
+    assert (len(served.configs), lent) == (1, [])
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    assert _run(*words, "--rpc-server-port", str(port)) == 0
+    assert len(served.configs) == 1
+    assert (lent[0].rpc.main_gpu, lent[0].model.path) == ("cpu", None)
+    assert (lent[0].http.host, lent[0].http.port) == ("127.0.0.1", port)
+    capsys.readouterr()
+    assert _run(*MODEL, "--rpc-server-port", str(port)) == 1
+    assert "--model: not allowed with --rpc-server-port" in _only_line(capsys)
 
 
 def test_a_bad_value_ends_the_program_with_one_line(
