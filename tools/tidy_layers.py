@@ -34,6 +34,7 @@ PY_CORE = {
     "measure",
     "metrics",
     "model_loader",
+    "rpc_worker",
     "stream",
     "upstream_log",
 }

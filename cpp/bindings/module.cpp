@@ -13,5 +13,6 @@ PYBIND11_MODULE(LLAMABOX_MODULE, m) {
 #else
   llamabox::register_llama(m);
   llamabox::register_device(m);
+  llamabox::register_rpc(m);
 #endif
 }

@@ -13,6 +13,7 @@ void register_events(pybind11::module_ &m); // what drain() and stats() return
 void register_engine(pybind11::module_ &m);
 void register_llama(pybind11::module_ &m);  // _core: LlamaParams and load_models
 void register_device(pybind11::module_ &m); // _core: facts about the build and the machine
+void register_rpc(pybind11::module_ &m);    // _core: the RPC server
 void register_fakes(pybind11::module_ &m);  // _core_fake: FakeModelParams and load_models
 
 } // namespace llamabox

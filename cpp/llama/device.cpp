@@ -7,8 +7,10 @@
 #include "ggml.h"
 #include "llama.h"
 
+#include <algorithm>
 #include <mutex>
 #include <set>
+#include <string_view>
 
 #if defined(GGML_BACKEND_DL)
 #include <dlfcn.h>
@@ -50,9 +52,16 @@ void init_backends() {
 
 std::vector<Device> list_devices() {
   init_backends();
-  std::vector<Device> devices;
+  std::vector<ggml_backend_dev_t> found;
   for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
-    ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+    found.push_back(ggml_backend_dev_get(i));
+  }
+  // The order in which a model is split: other machines' devices come first.
+  std::stable_partition(found.begin(), found.end(), [](ggml_backend_dev_t dev) {
+    return std::string_view(ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev))) == "RPC";
+  });
+  std::vector<Device> devices;
+  for (ggml_backend_dev_t dev : found) {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
     ggml_backend_dev_memory(dev, &free_bytes, &total_bytes);

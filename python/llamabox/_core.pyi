@@ -49,6 +49,8 @@ __all__: list[str] = [
     "Result",
     "RopeParams",
     "RopeScaling",
+    "RpcParams",
+    "RpcServer",
     "SamplingParams",
     "SavedSlot",
     "SideCall",
@@ -69,6 +71,7 @@ __all__: list[str] = [
     "ToolCallDelta",
     "ToolChoice",
     "Usage",
+    "add_rpc_servers",
     "build_info",
     "init_backends",
     "list_buffer_types",
@@ -1561,6 +1564,55 @@ class Device:
     def memory_total_bytes(self) -> int: ...
     @property
     def name(self) -> str: ...
+
+class RpcParams:
+    """
+    What an RPC server serves, and where.
+    """
+    def __init__(
+        self,
+        *,
+        listeners: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        main_gpu: typing.SupportsInt | typing.SupportsIndex | None = None,
+        n_threads: typing.SupportsInt | typing.SupportsIndex = 0,
+        reserved_bytes: typing.SupportsInt | typing.SupportsIndex = 0,
+        cache_dir: str = "",
+        cache_limit_bytes: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> None: ...
+    @property
+    def cache_dir(self) -> str: ...
+    @property
+    def cache_limit_bytes(self) -> int: ...
+    @property
+    def listeners(self) -> list[int]: ...
+    @property
+    def main_gpu(self) -> int | None: ...
+    @property
+    def n_threads(self) -> int: ...
+    @property
+    def reserved_bytes(self) -> int: ...
+
+class RpcServer:
+    """
+    Serves a device to clients of ggml's RPC protocol.
+    """
+    def __init__(
+        self, params: RpcParams, log_fd: typing.SupportsInt | typing.SupportsIndex
+    ) -> None: ...
+    def serve(self) -> None:
+        """
+        Serve until stop() is called in another thread.
+        """
+    def stop(self) -> None: ...
+    @property
+    def capacity_bytes(self) -> int: ...
+    @property
+    def device_name(self) -> str: ...
+
+def add_rpc_servers(endpoints: collections.abc.Sequence[str]) -> None:
+    """
+    Add the devices of RPC servers, named host:port, before models are loaded.
+    """
 
 def build_info() -> dict[str, str]: ...
 def init_backends() -> None:

@@ -16,10 +16,12 @@ from pathlib import Path
 from llamabox import log
 from llamabox.access import AccessError, is_open_to_all, with_checked_access
 from llamabox.config import DEFAULT_MODEL_PATH, ServerConfig
+from llamabox.errors import LlamaboxError
 from llamabox.listeners import ListenError, close_listeners, open_listeners
 from llamabox.option_help import help_text
 from llamabox.option_parser import CommandLine, Notice, UsageError, parse
 from llamabox.options import Action
+from llamabox.rpc_config import RpcConfig
 
 _logger = logging.getLogger(__name__)
 
@@ -35,9 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for notice in command_line.warnings:
         _warn(notice)
     if command_line.action is not None:
-        sys.stdout.write(_answer(command_line.action, command_line.action_filter))
-        return 0
+        return _print_answer(command_line, command_line.action)
     try:
+        if command_line.config.rpc.serves:
+            return _lend(command_line)
         return _serve(with_checked_access(_with_model(command_line)))
     except (UsageError, AccessError, ListenError) as error:
         return _fail(str(error))
@@ -61,10 +64,18 @@ def _warn(notice: Notice) -> None:
     )
 
 
-def _answer(action: Action, word: str | None) -> str:
+def _print_answer(command_line: CommandLine, action: Action) -> int:
+    try:
+        sys.stdout.write(_answer(command_line, action))
+    except LlamaboxError as error:
+        return _fail(error.message)
+    return 0
+
+
+def _answer(command_line: CommandLine, action: Action) -> str:
     """Return what an action prints. All but the help comes from the compute core."""
     if action is Action.HELP:
-        return help_text(word)
+        return help_text(command_line.action_filter)
     from llamabox import devices
 
     if action is Action.VERSION:
@@ -72,7 +83,7 @@ def _answer(action: Action, word: str | None) -> str:
     if action is Action.SYSTEM_INFO:
         return devices.system_info_text()
     if action is Action.LIST_DEVICES:
-        return devices.devices_text()
+        return devices.devices_text(command_line.config.placement.rpc)
     return devices.buffer_types_text()
 
 
@@ -97,6 +108,8 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
             "--lora and --control-vector need --model: the built-in demo model is only for a plain"
             " text server"
         )
+    if config.rpc != RpcConfig():
+        _warn(Notice("the flags act on an RPC server only: they need a port", "--rpc-server-port"))
     if not encoder.embeds:
         for flag, value in (("--pooling", encoder.pooling), ("--attention", encoder.attention)):
             if value is not None:
@@ -122,6 +135,22 @@ def _serve(config: ServerConfig) -> int:
             "anybody who can reach this address may use the server; --api-key asks for a key",
             extra=log.fields(host=config.http.host),
         )
+    return _run(config)
+
+
+def _lend(command_line: CommandLine) -> int:
+    """Run as an RPC server: no model, no HTTP."""
+    config = command_line.config
+    if config.model.path is not None:
+        raise UsageError("--model: not allowed with --rpc-server-port; clients bring the model")
+    _logger.warning(
+        "the RPC protocol has neither keys nor encryption: serve trusted networks only",
+        extra=log.fields(host=config.rpc.host),
+    )
+    return _run(config.replace(http__host=config.rpc.host, http__port=config.rpc.port))
+
+
+def _run(config: ServerConfig) -> int:
     sockets = open_listeners(config.http)
     if not config.process.supervise:
         return _serve_here(config, sockets)
@@ -131,10 +160,10 @@ def _serve(config: ServerConfig) -> int:
 
 
 def _serve_here(config: ServerConfig, sockets: list[socket.socket]) -> int:
-    from llamabox.worker import run_worker
+    from llamabox.worker_main import real_run_worker
 
     try:
-        return run_worker(config, sockets)
+        return real_run_worker(config)(config, sockets)
     except Exception:
         _logger.critical("the server failed", exc_info=True)
         return 1

@@ -51,6 +51,8 @@ class RopeConfig:
 class PlacementConfig:
     """Which devices hold the weights, and metadata that replaces the model file's."""
 
+    # RPC servers as host:port; their devices come before this machine's.
+    rpc: tuple[str, ...] = ()
     # Names of devices; None is all, empty is none.
     devices: tuple[str, ...] | None = None
     # "none", "layer" or "row".

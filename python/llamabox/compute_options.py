@@ -6,6 +6,7 @@ from llamabox.compute_values import (
     cpu_mask,
     cpu_range,
     devices,
+    endpoints,
     factor,
     frequency,
     metadata_override,
@@ -54,6 +55,8 @@ _THREAD_OPTIONS = (
 )  # fmt: skip
 
 _DEVICE_OPTIONS = (
+    _server("--rpc", "RPC servers, comma-separated; their devices come before this machine's",
+            Store("placement.rpc", endpoints()), "none"),
     _server("-ts --tensor-split", "Share of the model for each device",
             Store("placement.tensor_split", shares()), "by free memory"),
     _server("-ot --override-tensor", "Buffer types of tensors whose names match; may be repeated",

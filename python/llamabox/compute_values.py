@@ -11,6 +11,8 @@ MAX_CPUS = 512
 
 _MAX_DEVICES = 128
 _MAX_OVERRIDE_BYTES = 127
+_MAX_RPC_SERVERS = 16
+_ENDPOINT = re.compile(r"[A-Za-z0-9._-]{1,253}:([0-9]{1,5})\Z")
 _MASK = re.compile(r"(0[xX])?[0-9a-fA-F]{1,128}\Z")
 _RANGE = re.compile(r"([0-9]{1,3})-([0-9]{1,3})\Z")
 _LEAST_FREQUENCY = 1e-6
@@ -77,6 +79,23 @@ def devices() -> Value:
         return () if text == "none" else names
 
     return Value("NAMES", "names of devices separated by commas, or none", parse)
+
+
+def endpoints() -> Value:
+    """``HOST:PORT`` of up to as many servers as ggml's client knows."""
+
+    def parse(text: str) -> object:
+        servers = tuple(text.split(","))
+        if len(servers) > _MAX_RPC_SERVERS or not all(map(_is_endpoint, servers)):
+            raise ValueError(text)
+        return servers
+
+    return Value("SERVERS", f"HOST:PORT, up to {_MAX_RPC_SERVERS} separated by commas", parse)
+
+
+def _is_endpoint(server: str) -> bool:
+    found = _ENDPOINT.match(server)
+    return found is not None and 0 < int(found[1]) < 65536
 
 
 def tensor_placements() -> Value:

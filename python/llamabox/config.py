@@ -21,6 +21,7 @@ from llamabox.compute_config import (
     RopeConfig,
     ThreadsConfig,
 )
+from llamabox.rpc_config import RpcConfig
 from llamabox.sampler_names import SAMPLERS
 
 DEFAULT_MODEL_PATH = "models/7B/ggml-model-f16.gguf"
@@ -246,6 +247,7 @@ class ServerConfig:
     chat: ChatConfig = field(default_factory=ChatConfig)
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
+    rpc: RpcConfig = field(default_factory=RpcConfig)
 
     def get(self, target: str) -> Any:
         """Return the field that ``target`` names as ``"group.field"``."""

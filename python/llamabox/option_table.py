@@ -20,6 +20,7 @@ from llamabox.option_values import (
     template_variables,
 )
 from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store
+from llamabox.rpc_options import RPC_OPTIONS
 from llamabox.sampling_options import SAMPLER_OPTIONS
 
 _MAX_THREADS = 512
@@ -117,7 +118,6 @@ _SERVER_OPTIONS = (
     _server("--images", "Image endpoints; not in this version", Refuse(needs_model=True)),
     _server("--rerank --reranking", "Rank documents and make embeddings; no text is generated",
             Assign("encoder.rerank", True)),
-    _server("--rpc-server-port", "RPC server; not in this version", Refuse(needs_model=False)),
 )  # fmt: skip
 
 _CONTEXT_OPTIONS = (
@@ -228,6 +228,7 @@ OPTIONS: tuple[Option, ...] = (
     + _CHAT_OPTIONS
     + _SAMPLING_OPTIONS
     + SAMPLER_OPTIONS
+    + RPC_OPTIONS
 )
 
 BY_NAME: dict[str, Option] = {spelling: option for option in OPTIONS for spelling in option.names}

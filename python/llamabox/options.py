@@ -17,6 +17,7 @@ class Group(StrEnum):
     GENERAL = "general"
     SERVER = "server"
     COMPLETION = "server/completion"
+    RPC_SERVER = "rpc-server"
 
 
 class Action(Enum):

@@ -45,15 +45,19 @@ def main(arguments: Sequence[str], run_worker: RunWorker | None = None) -> int:
     config = config.replace(process__control_fd=control_fd)
     sockets = [socket.socket(fileno=fd) for fd in socket_fds]
     try:
-        code = (run_worker or _real_run_worker())(config, sockets)
+        code = (run_worker or real_run_worker(config))(config, sockets)
     except Exception:
         _logger.critical("the worker failed", exc_info=True)
         return EXIT_CRASHED
     return EXIT_LOAD_FAILED if code == 1 else code
 
 
-def _real_run_worker() -> RunWorker:
+def real_run_worker(config: ServerConfig) -> RunWorker:
     """Import the server late, when an import that fails can be logged."""
+    if config.rpc.serves:
+        from llamabox.rpc_worker import run_rpc_worker
+
+        return run_rpc_worker
     from llamabox.worker import run_worker
 
     return run_worker

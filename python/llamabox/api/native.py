@@ -8,6 +8,7 @@ each piece of text and a last one for each prompt, which has everything but the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class _Shape:
     settings: dict[str, Any]
     return_tokens: bool
 
-    def delta(self, index: int, slot: int, text: str, tokens: list[int]) -> dict[str, Any]:
+    def delta(self, index: int, slot: int, text: str, tokens: Sequence[int]) -> dict[str, Any]:
         return {
             "index": index,
             "id_slot": slot,

@@ -56,7 +56,7 @@ class ModelRoute:
 
 
 def _text(path: str, handler: CallHandler, summary: str, fields: Sequence[Field]) -> ModelRoute:
-    return ModelRoute("POST", path, handler, summary, fields, True, Need.TEXT)
+    return ModelRoute("POST", path, handler, summary, fields, True, needs=Need.TEXT)
 
 
 def _vectors(path: str, handler: CallHandler, summary: str, fields: Sequence[Field]) -> ModelRoute:

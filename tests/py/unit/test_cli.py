@@ -112,13 +112,7 @@ def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    "words",
-    [
-        ["--images"],
-        ["--mmproj", "p.gguf"],
-        ["-md", "d.gguf"],
-        ["--model-draft=d.gguf"],
-    ],
+    "words", [["--images"], ["--mmproj", "p.gguf"], ["-md", "d.gguf"], ["--model-draft=d.gguf"]]
 )
 def test_options_of_other_servers_are_refused(
     served: _Served, capsys: pytest.CaptureFixture[str], words: list[str]
@@ -137,10 +131,8 @@ def test_options_of_other_servers_are_refused(
 @pytest.mark.parametrize(
     "words",
     [
-        ["--lora", "l.gguf"],
-        ["--lora-scaled", "l.gguf", "0.5"],
-        ["--control-vector", "c.gguf"],
-        ["--control-vector-scaled", "c.gguf", "-1"],
+        *([flag, "a.gguf"] for flag in ("--lora", "--control-vector")),
+        *([flag, "a.gguf", "-1"] for flag in ("--lora-scaled", "--control-vector-scaled")),
     ],
 )
 def test_adapters_need_a_model_of_their_own(
@@ -151,13 +143,28 @@ def test_adapters_need_a_model_of_their_own(
     assert served.configs == []
 
 
-def test_an_rpc_server_is_refused_with_and_without_a_model(
-    served: _Served, capsys: pytest.CaptureFixture[str]
+def test_an_rpc_server_port_serves_a_device_and_no_model(
+    monkeypatch: pytest.MonkeyPatch, served: _Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in ([], MODEL):
-        assert _run(*words, "--rpc-server-port", "50052") == 1
-        assert _only_line(capsys) == "llama-box: --rpc-server-port is not available in this version"
-    assert served.configs == []
+    lent: list[ServerConfig] = []
+
+    def run_rpc_worker(config: ServerConfig, sockets: list[socket.socket]) -> int:
+        lent.append(config)
+        return 0
+
+    _module(monkeypatch, "rpc_worker", run_rpc_worker=run_rpc_worker)
+    words = ["--no-supervise", "--rpc-server-host", "127.0.0.1", "--rpc-server-main-gpu=-1"]
+    assert _run(*words) == 0
+    assert (len(served.configs), lent) == (1, [])
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    assert _run(*words, "--rpc-server-port", str(port)) == 0
+    assert len(served.configs) == 1
+    assert (lent[0].rpc.main_gpu, lent[0].model.path) == ("cpu", None)
+    assert (lent[0].http.host, lent[0].http.port) == ("127.0.0.1", port)
+    capsys.readouterr()
+    assert _run(*MODEL, "--rpc-server-port", str(port)) == 1
+    assert "--model: not allowed with --rpc-server-port" in _only_line(capsys)
 
 
 def test_a_bad_value_ends_the_program_with_one_line(
@@ -185,7 +192,6 @@ def test_reranking_needs_a_model_of_its_own(
     for words in (["--rerank"], ["--embeddings", "--pooling", "rank"]):
         assert _run(*words) == 1
         assert "--rerank needs --model: the built-in demo model is only for" in _only_line(capsys)
-    assert served.configs == []
     assert _run(*MODEL, "--rerank") == 0
     assert _run("--embeddings") == 0
 

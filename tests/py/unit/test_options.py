@@ -33,6 +33,7 @@ _OURS_ONLY = {
     "--kv-unified",
     "-no-kvu",
     "--no-kv-unified",
+    "--rpc-server-cache-size",
 }
 
 
@@ -129,7 +130,12 @@ def test_help_shows_each_option_on_one_line_with_its_exact_default() -> None:
         assert default is None or line.endswith(f"(default: {default})")
     assert any("--top-p" in x and "(default: 0.95)" in x for x in lines)
     assert any(x.strip().startswith("--mmap") and x.endswith("(default)") for x in lines)
-    assert [x for x in lines if x.endswith(":")] == ["general:", "server:", "server/completion:"]
+    assert [x for x in lines if x.endswith(":")] == [
+        "general:",
+        "server:",
+        "server/completion:",
+        "rpc-server:",
+    ]
 
 
 def test_help_can_be_filtered() -> None:

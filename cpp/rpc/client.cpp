@@ -1,0 +1,129 @@
+#include "rpc/client.h"
+
+#include "base/error.h"
+#include "rpc/messages.h"
+#include "rpc/socket_stream.h"
+
+#include "ggml-backend.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace llamabox {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{5000};
+
+[[noreturn]] void refuse(const std::string &endpoint, const std::string &why) {
+  throw Error(ErrorCode::kLoadFailed, "rpc: the server " + endpoint + ' ' + why, "rpc");
+}
+
+// A connected socket, or -1 with errno set.
+int dial(const addrinfo &address) {
+  const int fd = socket(address.ai_family, address.ai_socktype, address.ai_protocol);
+  if (fd < 0) {
+    return -1;
+  }
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  int error = connect(fd, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) {
+    pollfd entry{fd, POLLOUT, 0};
+    socklen_t length = sizeof error;
+    if (poll(&entry, 1, static_cast<int>(kPatience.count())) != 1) {
+      error = ETIMEDOUT;
+    } else {
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    }
+  }
+  if (error != 0) {
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
+}
+
+int dial(const std::string &endpoint) {
+  const std::size_t colon = endpoint.rfind(':');
+  if (colon == std::string::npos || colon == 0) {
+    refuse(endpoint, "is not named as HOST:PORT");
+  }
+  addrinfo hints{};
+  hints.ai_family = AF_INET; // all that ggml's client can reach
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo *found = nullptr;
+  const std::string host = endpoint.substr(0, colon);
+  if (getaddrinfo(host.c_str(), endpoint.c_str() + colon + 1, &hints, &found) != 0) {
+    refuse(endpoint, "has no IPv4 address");
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, freeaddrinfo);
+  const int fd = dial(*found);
+  if (fd < 0) {
+    refuse(endpoint, std::string("cannot be reached: ") + std::strerror(errno));
+  }
+  return fd;
+}
+
+// A handshake of our own, since ggml's client ends the process where one fails.
+void check_server(const std::string &endpoint) {
+  SocketStream stream(dial(endpoint));
+  stream.set_deadline(kPatience);
+  const auto command = static_cast<std::uint8_t>(RpcCommand::kHello);
+  const std::uint64_t size = sizeof(Hello);
+  const Hello hello{};
+  HelloReply reply{};
+  std::uint64_t reply_size = 0;
+  try {
+    stream.write(&command, sizeof command);
+    stream.write(&size, sizeof size);
+    stream.write(&hello, sizeof hello);
+    stream.flush();
+    stream.read(&reply_size, sizeof reply_size);
+    if (reply_size != sizeof reply) {
+      refuse(endpoint, "does not speak protocol 8.0 of ggml's RPC");
+    }
+    stream.read(&reply, sizeof reply);
+  } catch (const Disconnected &error) {
+    refuse(endpoint, std::string("gives no answer to a handshake: ") + error.what());
+  }
+  if (reply.major != kRpcMajor || reply.minor > kRpcMinor) {
+    refuse(endpoint, "speaks protocol " + std::to_string(reply.major) + '.' +
+                         std::to_string(reply.minor) + ", not 8.0");
+  }
+}
+
+} // namespace
+
+void add_rpc_servers(const std::vector<std::string> &endpoints) {
+  if (endpoints.empty()) {
+    return;
+  }
+  ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
+  using AddServer = ggml_backend_reg_t (*)(const char *);
+  const auto add = rpc == nullptr ? nullptr
+                                  : reinterpret_cast<AddServer>(ggml_backend_reg_get_proc_address(
+                                        rpc, "ggml_backend_rpc_add_server"));
+  if (add == nullptr) {
+    throw Error(ErrorCode::kLoadFailed, "rpc: this build has no RPC client", "rpc");
+  }
+  // All of them first: what is registered stays so, and a caller may try again.
+  for (const std::string &endpoint : endpoints) {
+    check_server(endpoint);
+  }
+  for (const std::string &endpoint : endpoints) {
+    ggml_backend_reg_t server = add(endpoint.c_str());
+    if (server == nullptr) {
+      refuse(endpoint, "lends no device");
+    }
+    ggml_backend_register(server);
+  }
+}
+
+} // namespace llamabox

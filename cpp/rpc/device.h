@@ -1,0 +1,51 @@
+// What a session needs of a device: memory, transfers and running checked graphs. The real one is
+// GgmlDevice, the fake one of the tests keeps its memory in vectors.
+// Thread rule: run() only by whoever holds the device's turn; the rest from any session's thread,
+// each on its own buffers. Guarantee asked of callers: every range was checked.
+// Covered by rpc_session_test (fake) and test_rpc.py (real).
+#pragma once
+
+#include "rpc/graph.h"
+
+#include <memory>
+#include <string>
+
+namespace llamabox {
+
+struct RpcMemory {
+  std::uint64_t free_bytes = 0;
+  std::uint64_t total_bytes = 0;
+};
+
+// A graph in the device's own form. It refers to buffers that must outlive it.
+class PreparedGraph {
+public:
+  virtual ~PreparedGraph() = default;
+};
+
+class RpcDevice {
+public:
+  virtual ~RpcDevice() = default;
+
+  virtual std::uint64_t alignment() const = 0;
+  virtual std::uint64_t max_buffer_bytes() const = 0;
+  // As the system sees it, before reservations.
+  virtual RpcMemory memory() const = 0;
+  // Fills storage and size; false when there is no memory.
+  virtual bool allocate(std::uint64_t bytes, RpcBuffer &buffer) = 0;
+  virtual void release(RpcBuffer &buffer) = 0;
+  virtual std::uint64_t allocated_bytes(const RpcTensor &tensor) const = 0;
+
+  virtual void clear(const RpcBuffer &buffer, std::uint8_t value) = 0;
+  virtual void init(const RpcTensor &tensor) = 0;
+  virtual void write(const RpcTensor &tensor, std::uint64_t offset, const void *data,
+                     std::size_t n) = 0;
+  virtual void read(const RpcTensor &tensor, std::uint64_t offset, void *data, std::size_t n) = 0;
+
+  // Null when the device cannot run a node; `why` then names it.
+  virtual std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph, std::string &why) = 0;
+  // False when the computation failed or was stopped.
+  virtual bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) = 0;
+};
+
+} // namespace llamabox

@@ -1,0 +1,301 @@
+#include "rpc/ggml_device.h"
+
+#include "base/error.h"
+
+#include "ggml-backend.h"
+#include "ggml-cpp.h"
+#include "ggml.h"
+
+#include "ggml-impl.h" // the fields of a graph: the public interface only builds whole ones
+
+#include <cstring>
+#include <vector>
+
+namespace llamabox {
+namespace {
+
+static_assert(GGML_OP_COUNT == kRpcOps && GGML_TYPE_COUNT == kRpcTypes);
+static_assert(GGML_MAX_DIMS == kRpcDims && GGML_MAX_SRC == kRpcSources);
+static_assert(GGML_MAX_NAME == kRpcName && GGML_MAX_OP_PARAMS == kRpcParams * 4);
+#define SAME_OP(ours, theirs) static_assert(static_cast<int>(RpcOp::ours) == (theirs))
+SAME_OP(kAddId, GGML_OP_ADD_ID);
+SAME_OP(kSub, GGML_OP_SUB);
+SAME_OP(kDiv, GGML_OP_DIV);
+SAME_OP(kSqr, GGML_OP_SQR);
+SAME_OP(kCos, GGML_OP_COS);
+SAME_OP(kSumRows, GGML_OP_SUM_ROWS);
+SAME_OP(kRepeat, GGML_OP_REPEAT);
+SAME_OP(kConcat, GGML_OP_CONCAT);
+SAME_OP(kNorm, GGML_OP_NORM);
+SAME_OP(kRmsNorm, GGML_OP_RMS_NORM);
+SAME_OP(kL2Norm, GGML_OP_L2_NORM);
+SAME_OP(kMulMat, GGML_OP_MUL_MAT);
+SAME_OP(kMulMatId, GGML_OP_MUL_MAT_ID);
+SAME_OP(kScale, GGML_OP_SCALE);
+SAME_OP(kCpy, GGML_OP_CPY);
+SAME_OP(kCont, GGML_OP_CONT);
+SAME_OP(kReshape, GGML_OP_RESHAPE);
+SAME_OP(kTranspose, GGML_OP_TRANSPOSE);
+SAME_OP(kGetRows, GGML_OP_GET_ROWS);
+SAME_OP(kSetRows, GGML_OP_SET_ROWS);
+SAME_OP(kSoftMax, GGML_OP_SOFT_MAX);
+SAME_OP(kRope, GGML_OP_ROPE);
+SAME_OP(kClamp, GGML_OP_CLAMP);
+SAME_OP(kArgsort, GGML_OP_ARGSORT);
+SAME_OP(kTopK, GGML_OP_TOP_K);
+SAME_OP(kFlashAttnExt, GGML_OP_FLASH_ATTN_EXT);
+SAME_OP(kSsmConv, GGML_OP_SSM_CONV);
+SAME_OP(kSsmScan, GGML_OP_SSM_SCAN);
+SAME_OP(kUnary, GGML_OP_UNARY);
+SAME_OP(kGlu, GGML_OP_GLU);
+#undef SAME_OP
+static_assert(static_cast<int>(RpcType::kF64) == GGML_TYPE_F64);
+static_assert(static_cast<int>(RpcType::kBf16) == GGML_TYPE_BF16);
+
+ggml_backend_buffer_t storage_of(const RpcBuffer &buffer) {
+  return static_cast<ggml_backend_buffer_t>(buffer.storage);
+}
+
+// Sources are left to the caller, who knows the tensors they became.
+void fill(const RpcTensor &from, ggml_tensor &to) {
+  to = ggml_tensor{};
+  to.type = static_cast<ggml_type>(from.type);
+  to.op = static_cast<ggml_op>(from.op);
+  to.flags = from.flags;
+  for (std::size_t i = 0; i < kRpcDims; ++i) {
+    to.ne[i] = from.ne[i];
+    to.nb[i] = from.nb[i];
+  }
+  std::memcpy(to.op_params, from.params.data(), sizeof to.op_params);
+  to.view_offs = from.view_offs;
+  if (from.buffer != nullptr) {
+    to.buffer = storage_of(*from.buffer);
+    to.data = static_cast<char *>(ggml_backend_buffer_get_base(to.buffer)) + from.offset;
+  }
+}
+
+// One tensor alone, for a transfer.
+ggml_tensor alone(const RpcTensor &from) {
+  ggml_tensor tensor;
+  fill(from, tensor);
+  tensor.op = GGML_OP_NONE;
+  tensor.view_offs = 0;
+  return tensor;
+}
+
+// A run of bytes of a buffer as a row of bytes: transfers were checked against the buffer.
+ggml_tensor bytes_at(const RpcTensor &place, std::uint64_t offset, std::size_t n) {
+  ggml_tensor tensor = alone(place);
+  tensor.type = GGML_TYPE_I8;
+  const auto length = static_cast<std::int64_t>(n);
+  for (std::size_t i = 0; i < kRpcDims; ++i) {
+    tensor.ne[i] = i == 0 ? length : 1;
+    tensor.nb[i] = i == 0 ? 1 : n;
+  }
+  tensor.data = static_cast<char *>(tensor.data) + offset;
+  return tensor;
+}
+
+class GgmlGraph final : public PreparedGraph {
+public:
+  explicit GgmlGraph(const RpcGraph &graph) : tensors_(graph.tensors.size()) {
+    ggml_init_params params{ggml_graph_overhead_custom(graph.nodes.size(), false) + 1024, nullptr,
+                            true};
+    context_.reset(ggml_init(params));
+    if (!context_) {
+      throw std::bad_alloc();
+    }
+    const RpcTensor *first = graph.tensors.data();
+    const auto ours = [&](const RpcTensor *tensor) {
+      return tensor == nullptr ? nullptr : &tensors_[static_cast<std::size_t>(tensor - first)];
+    };
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      const RpcTensor &from = graph.tensors[i];
+      fill(from, tensors_[i]);
+      for (std::size_t k = 0; k < kRpcSources; ++k) {
+        tensors_[i].src[k] = ours(from.src[k]);
+      }
+      tensors_[i].view_src = ours(from.view_src);
+    }
+    cgraph_ = ggml_new_graph_custom(context_.get(), graph.nodes.size(), false);
+    for (const RpcTensor *node : graph.nodes) {
+      ggml_tensor *tensor = ours(node);
+      cgraph_->nodes[cgraph_->n_nodes++] = tensor;
+      const std::size_t slot = ggml_hash_find_or_insert(&cgraph_->visited_hash_set, tensor);
+      cgraph_->use_counts[slot] = node->use_count;
+    }
+  }
+
+  ggml_cgraph piece(std::size_t begin, std::size_t end) {
+    ggml_cgraph part = *cgraph_;
+    part.nodes = cgraph_->nodes + begin;
+    part.n_nodes = static_cast<int>(end - begin);
+    part.uid = 0;
+    return part;
+  }
+
+  const std::vector<ggml_tensor> &tensors() const { return tensors_; }
+  ggml_cgraph *whole() { return cgraph_; }
+
+private:
+  std::vector<ggml_tensor> tensors_;
+  ggml_context_ptr context_;
+  ggml_cgraph *cgraph_ = nullptr;
+};
+
+class GgmlDevice final : public RpcDevice {
+public:
+  GgmlDevice(ggml_backend_dev_t dev, std::int32_t n_threads, const std::atomic<bool> &stop)
+      : dev_(dev), backend_(ggml_backend_dev_init(dev, nullptr)), stop_(stop),
+        type_(ggml_backend_dev_buffer_type(dev)) {
+    if (!backend_) {
+      throw Error(ErrorCode::kLoadFailed, "rpc-server-main-gpu: the device cannot be used",
+                  "rpc-server-main-gpu");
+    }
+    ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(dev);
+    const auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(
+        ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_n_threads"));
+    if (set_threads != nullptr && n_threads > 0) {
+      set_threads(backend_.get(), n_threads);
+    }
+    const auto set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
+        ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_abort_callback"));
+    if (set_abort != nullptr) {
+      set_abort(
+          backend_.get(),
+          [](void *flag) { return static_cast<const std::atomic<bool> *>(flag)->load(); },
+          const_cast<std::atomic<bool> *>(&stop_));
+    }
+  }
+
+  std::uint64_t alignment() const override { return ggml_backend_buft_get_alignment(type_); }
+  std::uint64_t max_buffer_bytes() const override { return ggml_backend_buft_get_max_size(type_); }
+
+  RpcMemory memory() const override {
+    std::size_t free_bytes = 0;
+    std::size_t total_bytes = 0;
+    ggml_backend_dev_memory(dev_, &free_bytes, &total_bytes);
+    return {free_bytes, total_bytes};
+  }
+
+  bool allocate(std::uint64_t bytes, RpcBuffer &buffer) override {
+    ggml_backend_buffer_t storage = ggml_backend_buft_alloc_buffer(type_, bytes);
+    if (storage == nullptr) {
+      return false;
+    }
+    buffer.storage = storage;
+    buffer.size = ggml_backend_buffer_get_size(storage);
+    // Memory of an earlier client is not shown to the next.
+    ggml_backend_buffer_clear(storage, 0);
+    return true;
+  }
+
+  void release(RpcBuffer &buffer) override { ggml_backend_buffer_free(storage_of(buffer)); }
+
+  std::uint64_t allocated_bytes(const RpcTensor &tensor) const override {
+    ggml_tensor target;
+    fill(tensor, target);
+    std::array<ggml_tensor, kRpcSources> sources;
+    for (std::size_t i = 0; i < kRpcSources; ++i) {
+      if (tensor.src[i] != nullptr) {
+        fill(*tensor.src[i], sources[i]);
+        target.src[i] = &sources[i];
+      }
+    }
+    return ggml_backend_buft_get_alloc_size(type_, &target);
+  }
+
+  void clear(const RpcBuffer &buffer, std::uint8_t value) override {
+    ggml_backend_buffer_clear(storage_of(buffer), value);
+  }
+
+  void init(const RpcTensor &tensor) override {
+    ggml_tensor target = alone(tensor);
+    ggml_backend_buffer_init_tensor(target.buffer, &target);
+  }
+
+  void write(const RpcTensor &tensor, std::uint64_t offset, const void *data,
+             std::size_t n) override {
+    ggml_tensor target = bytes_at(tensor, offset, n);
+    ggml_backend_tensor_set(&target, data, 0, n);
+  }
+
+  void read(const RpcTensor &tensor, std::uint64_t offset, void *data, std::size_t n) override {
+    const ggml_tensor target = bytes_at(tensor, offset, n);
+    ggml_backend_tensor_get(&target, data, 0, n);
+  }
+
+  std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph, std::string &why) override {
+    auto prepared = std::make_unique<GgmlGraph>(graph);
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+      const ggml_tensor *node = ggml_graph_node(prepared->whole(), static_cast<int>(i));
+      if (!is_view(static_cast<std::uint32_t>(node->op)) &&
+          !ggml_backend_dev_supports_op(dev_, node)) {
+        why = std::string("the device cannot run ") + ggml_op_desc(node);
+        return nullptr;
+      }
+    }
+    return prepared;
+  }
+
+  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) override {
+    if (begin == end) {
+      return true;
+    }
+    ggml_cgraph piece = static_cast<GgmlGraph &>(graph).piece(begin, end);
+    return ggml_backend_graph_compute(backend_.get(), &piece) == GGML_STATUS_SUCCESS;
+  }
+
+private:
+  ggml_backend_dev_t dev_;
+  ggml_backend_ptr backend_;
+  const std::atomic<bool> &stop_;
+  ggml_backend_buffer_type_t type_;
+};
+
+bool is_gpu(ggml_backend_dev_t dev) {
+  const auto type = ggml_backend_dev_type(dev);
+  return type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
+}
+
+ggml_backend_dev_t find_device(std::optional<std::int32_t> main_gpu) {
+  if (!main_gpu) {
+    return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+  }
+  std::int32_t n_gpus = 0;
+  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+    if (is_gpu(dev) && n_gpus++ == *main_gpu) {
+      return dev;
+    }
+  }
+  throw Error(ErrorCode::kLoadFailed,
+              "rpc-server-main-gpu: there is no GPU " + std::to_string(*main_gpu) +
+                  " (this machine has " + std::to_string(n_gpus) + "); -1 serves the CPU",
+              "rpc-server-main-gpu");
+}
+
+} // namespace
+
+TypeTable ggml_type_table() {
+  TypeTable table{};
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const auto type = static_cast<ggml_type>(i);
+    const auto block = static_cast<std::uint32_t>(ggml_blck_size(type));
+    if (block != 0) {
+      table[i] = {block, static_cast<std::uint32_t>(ggml_type_size(type)), ggml_is_quantized(type)};
+    }
+  }
+  return table;
+}
+
+std::unique_ptr<RpcDevice> make_ggml_device(std::optional<std::int32_t> main_gpu,
+                                            std::int32_t n_threads, const std::atomic<bool> &stop,
+                                            RpcDeviceInfo &info) {
+  ggml_backend_dev_t dev = find_device(main_gpu);
+  auto device = std::make_unique<GgmlDevice>(dev, n_threads, stop);
+  info = {ggml_backend_dev_name(dev), ggml_backend_dev_description(dev), device->memory()};
+  return device;
+}
+
+} // namespace llamabox

@@ -1,0 +1,198 @@
+#include "rpc/server.h"
+
+#include "rpc/session.h"
+#include "rpc/socket_stream.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace llamabox {
+namespace {
+
+constexpr int kPauseMs = 100; // when the process has no descriptor left
+
+std::string name_of(const sockaddr_storage &address, socklen_t length) {
+  char host[NI_MAXHOST] = "?";
+  char port[NI_MAXSERV] = "?";
+  getnameinfo(reinterpret_cast<const sockaddr *>(&address), length, host, sizeof host, port,
+              sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+  const bool v6 = address.ss_family == AF_INET6;
+  return (v6 ? "[" : "") + std::string(host) + (v6 ? "]:" : ":") + port;
+}
+
+std::string mib(std::uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+std::string line_of(const std::string &peer, const RpcCounts &counts, double seconds,
+                    const std::string &end) {
+  char duration[32];
+  std::snprintf(duration, sizeof duration, "%.1f", seconds);
+  return "rpc client ended: peer=" + peer + " seconds=" + duration +
+         " messages=" + std::to_string(counts.n_messages) +
+         " graphs=" + std::to_string(counts.n_graphs) +
+         " received_mib=" + mib(counts.received_bytes) + " sent_mib=" + mib(counts.sent_bytes) +
+         " peak_memory_mib=" + mib(counts.peak_bytes) +
+         " cache_hits=" + std::to_string(counts.n_cache_hits) + " end=\"" + end + '"';
+}
+
+// Serves until the connection ends and says why it did.
+std::string converse(RpcSession &session, SocketStream &stream, const RpcLimits &limits) {
+  try {
+    std::uint8_t command = 0;
+    stream.set_deadline(limits.handshake);
+    if (!stream.read_command(command, limits.handshake)) {
+      return "closed before a handshake";
+    }
+    session.greet(static_cast<RpcCommand>(command), stream);
+    stream.flush();
+    stream.set_deadline(std::nullopt);
+    while (true) {
+      const bool holds = session.counts().held_bytes > 0;
+      if (!stream.read_command(command, holds ? std::nullopt : SocketStream::Limit(limits.idle))) {
+        return "closed";
+      }
+      session.handle(static_cast<RpcCommand>(command), stream);
+      stream.flush();
+    }
+  } catch (const BadMessage &error) {
+    return std::string("refused: ") + error.what();
+  } catch (const Disconnected &error) {
+    return std::string("lost: ") + error.what();
+  } catch (const std::bad_alloc &) {
+    return "refused: out of memory";
+  } catch (const std::exception &error) {
+    return std::string("failed: ") + error.what();
+  }
+}
+
+} // namespace
+
+RpcServer::RpcServer(RpcHost &host, std::vector<int> listeners, Log log, RpcLimits limits)
+    : host_(host), listeners_(std::move(listeners)), log_(std::move(log)), limits_(limits) {
+  for (const int fd : listeners_) {
+    // A connection may vanish between poll and accept, which must not block the loop.
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  }
+}
+
+RpcServer::~RpcServer() { close_all(); }
+
+void RpcServer::stop() {
+  stopping_ = true;
+  wake_.signal();
+}
+
+void RpcServer::serve() {
+  std::vector<pollfd> entries{{wake_.fd(), POLLIN, 0}};
+  for (const int fd : listeners_) {
+    entries.push_back({fd, POLLIN, 0});
+  }
+  while (!stopping_) {
+    if (poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) {
+      break;
+    }
+    for (std::size_t i = 1; i < entries.size() && !stopping_; ++i) {
+      if ((entries[i].revents & POLLIN) != 0) {
+        accept_from(entries[i].fd);
+      }
+    }
+    remove_done();
+  }
+  close_all();
+}
+
+void RpcServer::accept_from(int listener) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  const int fd = accept(listener, reinterpret_cast<sockaddr *>(&address), &length);
+  if (fd < 0) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      pollfd wake{wake_.fd(), POLLIN, 0};
+      poll(&wake, 1, kPauseMs);
+    }
+    return;
+  }
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  const std::string peer = name_of(address, length);
+  remove_done();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (clients_.size() >= limits_.n_clients) {
+    log_("rpc client refused: peer=" + peer + " end=\"as many clients as may be\"");
+    close(fd);
+    return;
+  }
+  Client &client = clients_.emplace_back();
+  client.fd = fd;
+  try {
+    client.thread = std::thread([this, &client, fd, peer] { run_client(client, fd, peer); });
+  } catch (const std::system_error &) {
+    log_("rpc client refused: peer=" + peer + " end=\"no thread left\"");
+    close(fd);
+    clients_.pop_back();
+  }
+}
+
+void RpcServer::run_client(Client &client, int fd, const std::string &peer) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::string end;
+  RpcCounts counts;
+  {
+    SocketStream stream(fd);
+    {
+      RpcSession session(host_);
+      end = converse(session, stream, limits_);
+      counts = session.counts();
+    }
+    // The descriptor is closed after nobody can shut it down any more.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    client.fd = -1;
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  log_(line_of(peer, counts, took.count(), stopping_ ? "stopped" : end));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  client.done = true;
+}
+
+void RpcServer::remove_done() {
+  std::list<Client> done;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (auto it = clients_.begin(); it != clients_.end();) {
+      const auto next = std::next(it);
+      if (it->done) {
+        done.splice(done.end(), clients_, it);
+      }
+      it = next;
+    }
+  }
+  for (Client &client : done) {
+    client.thread.join();
+  }
+}
+
+void RpcServer::close_all() {
+  stopping_ = true;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const Client &client : clients_) {
+      if (client.fd >= 0) {
+        shutdown(client.fd, SHUT_RDWR);
+      }
+    }
+  }
+  // Nothing is added any more, and joining must not hold what the threads need.
+  for (Client &client : clients_) {
+    client.thread.join();
+  }
+  clients_.clear();
+}
+
+} // namespace llamabox

@@ -1,0 +1,312 @@
+#include "rpc/session.h"
+
+#include "rpc/messages.h"
+#include "rpc/session_words.h"
+
+#include <algorithm>
+
+namespace llamabox {
+namespace {
+
+constexpr std::size_t kMaxBuffers = 65536;
+// The client forgets its graphs at this number too, so that both ends agree on what is kept.
+constexpr std::size_t kMaxGraphs = 1024;
+constexpr std::size_t kMaxKeptTensors = std::size_t{4} << 20;
+constexpr std::uint64_t kAddressStep = std::uint64_t{1} << 20;
+
+// The fixed length of a command's payload; none: it has its own rules.
+std::optional<std::uint64_t> fixed_size(RpcCommand command) {
+  switch (command) {
+  case RpcCommand::kAllocBuffer:
+    return sizeof(AllocRequest);
+  case RpcCommand::kGetAlignment:
+  case RpcCommand::kGetMaxSize:
+  case RpcCommand::kGetDeviceMemory:
+    return sizeof(std::uint32_t);
+  case RpcCommand::kBufferGetBase:
+  case RpcCommand::kFreeBuffer:
+    return sizeof(std::uint64_t);
+  case RpcCommand::kBufferClear:
+    return sizeof(ClearRequest);
+  case RpcCommand::kSetTensorHash:
+    return sizeof(HashRequest);
+  case RpcCommand::kGetTensor:
+    return sizeof(RangeRequest);
+  case RpcCommand::kCopyTensor:
+    return 2 * sizeof(WireTensor);
+  case RpcCommand::kInitTensor:
+    return sizeof(WireTensor);
+  case RpcCommand::kGetAllocSize:
+    return sizeof(AllocSizeRequest);
+  case RpcCommand::kDeviceCount:
+    return 0;
+  case RpcCommand::kGraphRecompute:
+    return sizeof(RecomputeRequest);
+  case RpcCommand::kMemsetTensor:
+    return sizeof(MemsetRequest);
+  case RpcCommand::kGetTensor2d:
+    return sizeof(Range2dRequest);
+  case RpcCommand::kCommInit:
+    return sizeof(CommInitRequest);
+  default:
+    return std::nullopt;
+  }
+}
+
+} // namespace
+
+RpcSession::~RpcSession() {
+  graphs_.clear();
+  for (auto &[handle, buffer] : buffers_) {
+    RpcSeat &place = *host_.seats[buffer.device];
+    place.device->release(buffer);
+    place.give_back(buffer.reserved);
+  }
+}
+
+void RpcSession::greet(RpcCommand command, RpcStream &stream) {
+  if (command != RpcCommand::kHello || take<std::uint64_t>(stream) != kRpcCaps) {
+    throw BadMessage("no handshake of protocol 8: the client is older or something else");
+  }
+  take<Hello>(stream);
+  HelloReply answer{};
+  answer.major = kRpcMajor;
+  answer.minor = kRpcMinor;
+  answer.patch = kRpcPatch;
+  reply(answer, stream);
+}
+
+void RpcSession::handle(RpcCommand command, RpcStream &stream) {
+  const auto payload = take<std::uint64_t>(stream);
+  if (const auto size = fixed_size(command); size && payload != *size) {
+    throw BadMessage("a message of command " + std::to_string(static_cast<int>(command)) +
+                     " has a wrong length");
+  }
+  ++counts_.n_messages;
+  switch (command) {
+  case RpcCommand::kAllocBuffer:
+    return allocate(stream);
+  case RpcCommand::kGetAlignment:
+    return reply(seat(take<std::uint32_t>(stream)).device->alignment(), stream);
+  case RpcCommand::kGetMaxSize:
+    return reply(seat(take<std::uint32_t>(stream)).device->max_buffer_bytes(), stream);
+  case RpcCommand::kBufferGetBase:
+    return tell_base(stream);
+  case RpcCommand::kFreeBuffer:
+    return free_buffer(stream);
+  case RpcCommand::kBufferClear:
+    return clear_buffer(stream);
+  case RpcCommand::kSetTensor:
+    return set_tensor(payload, stream);
+  case RpcCommand::kSetTensorHash:
+    return set_tensor_hash(stream);
+  case RpcCommand::kGetTensor:
+    return get_tensor(stream);
+  case RpcCommand::kCopyTensor:
+    return copy_tensor(stream);
+  case RpcCommand::kGraphCompute:
+    return compute(payload, stream);
+  case RpcCommand::kGetDeviceMemory:
+    return tell_memory(stream);
+  case RpcCommand::kInitTensor:
+    return init_tensor(stream);
+  case RpcCommand::kGetAllocSize:
+    return tell_alloc_size(stream);
+  case RpcCommand::kDeviceCount:
+    return reply(static_cast<std::uint32_t>(host_.seats.size()), stream);
+  case RpcCommand::kGraphRecompute:
+    return recompute(stream);
+  case RpcCommand::kMemsetTensor:
+    return memset_tensor(stream);
+  case RpcCommand::kSetTensor2d:
+    return set_tensor_2d(payload, stream);
+  case RpcCommand::kGetTensor2d:
+    return get_tensor_2d(stream);
+  case RpcCommand::kCommInit:
+    // A server that dials or listens where a client says is a hole; the client does without.
+    take<CommInitRequest>(stream);
+    return reply(std::uint8_t{0}, stream);
+  default:
+    throw BadMessage("unknown command " + std::to_string(static_cast<int>(command)));
+  }
+}
+
+RpcSeat &RpcSession::seat(std::uint32_t device) {
+  if (device >= host_.seats.size()) {
+    throw BadMessage("unknown device");
+  }
+  return *host_.seats[device];
+}
+
+RpcTensor RpcSession::placed(const WireTensor &wire) const {
+  const RpcBuffer *buffer = find_buffer(wire.buffer, buffers_);
+  if (buffer == nullptr) {
+    throw BadMessage("a tensor without a buffer");
+  }
+  return check_tensor(wire, buffer, host_.types);
+}
+
+void RpcSession::allocate(RpcStream &stream) {
+  const auto request = take<AllocRequest>(stream);
+  RpcSeat &place = seat(request.device);
+  AllocReply answer{};
+  const bool possible = request.size != 0 && request.size <= place.device->max_buffer_bytes() &&
+                        buffers_.size() < kMaxBuffers && place.take(request.size);
+  RpcBuffer buffer;
+  buffer.reserved = request.size;
+  buffer.device = request.device;
+  if (possible && !place.device->allocate(request.size, buffer)) {
+    place.give_back(request.size);
+  } else if (possible) {
+    buffer.handle = next_handle_++;
+    buffer.base = next_base_;
+    next_base_ += (buffer.size / kAddressStep + 2) * kAddressStep;
+    buffers_.emplace(buffer.handle, buffer);
+    counts_.held_bytes += buffer.size;
+    counts_.peak_bytes = std::max(counts_.peak_bytes, counts_.held_bytes);
+    answer = {buffer.handle, buffer.size};
+  }
+  reply(answer, stream);
+}
+
+void RpcSession::free_buffer(RpcStream &stream) {
+  const auto handle = take<std::uint64_t>(stream);
+  const auto found = buffers_.find(handle);
+  if (found == buffers_.end()) {
+    throw BadMessage("unknown buffer");
+  }
+  RpcBuffer &buffer = found->second;
+  for (auto &[uid, kept] : graphs_[buffer.device]) {
+    if (kept.graph && kept.graph->uses(buffer)) {
+      n_kept_tensors_ -= kept.graph->tensors.size();
+      kept = Kept{};
+    }
+  }
+  RpcSeat &place = seat(buffer.device);
+  place.device->release(buffer);
+  place.give_back(buffer.reserved);
+  counts_.held_bytes -= buffer.size;
+  buffers_.erase(found);
+}
+
+void RpcSession::clear_buffer(RpcStream &stream) {
+  const auto request = take<ClearRequest>(stream);
+  const RpcBuffer *buffer = find_buffer(request.handle, buffers_);
+  if (buffer == nullptr) {
+    throw BadMessage("unknown buffer");
+  }
+  seat(buffer->device).device->clear(*buffer, request.value);
+}
+
+void RpcSession::tell_base(RpcStream &stream) {
+  const RpcBuffer *buffer = find_buffer(take<std::uint64_t>(stream), buffers_);
+  if (buffer == nullptr) {
+    throw BadMessage("unknown buffer");
+  }
+  reply(buffer->base, stream);
+}
+
+void RpcSession::tell_memory(RpcStream &stream) {
+  const RpcMemory memory = seat(take<std::uint32_t>(stream)).memory();
+  reply(MemoryReply{memory.free_bytes, memory.total_bytes}, stream);
+}
+
+void RpcSession::tell_alloc_size(RpcStream &stream) {
+  const auto request = take<AllocSizeRequest>(stream);
+  const RpcSeat &place = seat(request.device);
+  const auto checked = [&](const WireTensor &wire) {
+    return check_tensor(wire, find_buffer(wire.buffer, buffers_), host_.types);
+  };
+  RpcTensor tensor = checked(request.tensor);
+  std::array<RpcTensor, kRpcSources> sources;
+  // Only these ask for room of their own, which then depends on what they read.
+  const auto op = static_cast<RpcOp>(tensor.op);
+  const bool grows = op == RpcOp::kMulMatId || op == RpcOp::kFlashAttnExt;
+  for (std::size_t i = 0; grows && i < kRpcSources; ++i) {
+    if (request.src[i].id != 0) {
+      sources[i] = checked(request.src[i]);
+      tensor.src[i] = &sources[i];
+    }
+  }
+  if (grows) {
+    check_unplaced_op(tensor);
+  } else {
+    tensor.op = static_cast<std::uint32_t>(RpcOp::kNone);
+  }
+  reply(place.device->allocated_bytes(tensor), stream);
+}
+
+void RpcSession::init_tensor(RpcStream &stream) {
+  RpcTensor tensor = placed(take<WireTensor>(stream));
+  tensor.op = static_cast<std::uint32_t>(RpcOp::kNone);
+  RpcDevice &device = *seat_of(tensor).device;
+  need_range(tensor, 0, device.allocated_bytes(tensor)); // a device may clear its padding
+  device.init(tensor);
+}
+
+void RpcSession::compute(std::uint64_t payload, RpcStream &stream) {
+  if (payload > kMaxMessageBytes) {
+    throw BadMessage("a graph is too large");
+  }
+  std::vector<std::byte> message(payload);
+  stream.read(message.data(), message.size());
+  Kept fresh;
+  fresh.graph = check_graph(message, buffers_, host_.types);
+  const std::uint32_t device = fresh.graph->device;
+  std::string why;
+  fresh.prepared = seat(device).device->prepare(*fresh.graph, why);
+  if (!fresh.prepared) {
+    throw BadMessage(why);
+  }
+  const std::uint64_t uid = fresh.graph->uid;
+  if (uid == 0) {
+    return run(fresh);
+  }
+  Graphs &kept = graphs_[device];
+  if (kept.size() >= kMaxGraphs) {
+    for (const auto &[other, old] : kept) {
+      n_kept_tensors_ -= old.graph ? old.graph->tensors.size() : 0;
+    }
+    kept.clear();
+  }
+  Kept &place = kept[uid];
+  n_kept_tensors_ -= place.graph ? place.graph->tensors.size() : 0;
+  n_kept_tensors_ += fresh.graph->tensors.size();
+  if (n_kept_tensors_ > kMaxKeptTensors) {
+    throw BadMessage("too many graphs");
+  }
+  place = std::move(fresh);
+  run(place);
+}
+
+void RpcSession::recompute(RpcStream &stream) {
+  const auto request = take<RecomputeRequest>(stream);
+  seat(request.device);
+  const std::uint64_t uid = request.uid; // a member of a packed record has no address
+  const auto found = graphs_[request.device].find(uid);
+  if (found == graphs_[request.device].end() || !found->second.graph) {
+    throw BadMessage("an unknown graph is to be run again");
+  }
+  run(found->second);
+}
+
+void RpcSession::run(Kept &kept) {
+  RpcSeat &place = seat(kept.graph->device);
+  const std::lock_guard<Turns> turn(place.turns);
+  std::vector<std::byte> values;
+  for (const GraphPiece &piece : kept.graph->pieces) {
+    for (const ValueCheck &check : piece.checks) {
+      values.resize(check.tensor->bytes);
+      place.device->read(*check.tensor, 0, values.data(), values.size());
+      if (!values_hold(check, values)) {
+        throw BadMessage("a graph reads an index out of range, or sorts what is no number");
+      }
+    }
+    if (!place.device->run(*kept.prepared, piece.begin, piece.end)) {
+      throw BadMessage("a computation failed");
+    }
+  }
+  ++counts_.n_graphs;
+}
+
+} // namespace llamabox

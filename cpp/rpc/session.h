@@ -1,0 +1,91 @@
+// One client: its buffers, its graphs, and what each of its messages does. Every field is checked
+// before it is used; a message that fails ends this session and nothing else.
+// Thread rule: one thread. Guarantee: the destructor gives all memory back.
+// Covered by rpc_session_test and rpc_fuzz_test, on a fake device.
+#pragma once
+
+#include "rpc/graph.h"
+#include "rpc/host.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llamabox {
+
+// A connection as the session sees it. ERRORS: whatever ends the connection, as an exception.
+class RpcStream {
+public:
+  virtual ~RpcStream() = default;
+  virtual void read(void *data, std::size_t n) = 0;
+  virtual void write(const void *data, std::size_t n) = 0;
+};
+
+// What a client did, for the log.
+struct RpcCounts {
+  std::uint64_t n_messages = 0;
+  std::uint64_t n_graphs = 0;
+  std::uint64_t n_cache_hits = 0;
+  std::uint64_t received_bytes = 0; // tensor data
+  std::uint64_t sent_bytes = 0;     // tensor data
+  std::uint64_t held_bytes = 0;     // buffers now
+  std::uint64_t peak_bytes = 0;     // buffers at most
+};
+
+class RpcSession {
+public:
+  explicit RpcSession(RpcHost &host) : host_(host), graphs_(host.seats.size()) {}
+  ~RpcSession();
+  RpcSession(const RpcSession &) = delete;
+  RpcSession &operator=(const RpcSession &) = delete;
+
+  // Answers the first message of a connection, whose command byte has been read.
+  void greet(RpcCommand command, RpcStream &stream);
+  // Takes the rest of a message whose command byte has been read. ERRORS: BadMessage.
+  void handle(RpcCommand command, RpcStream &stream);
+
+  const RpcCounts &counts() const { return counts_; }
+
+private:
+  struct Kept {
+    std::unique_ptr<RpcGraph> graph; // null: a buffer of it is gone
+    std::unique_ptr<PreparedGraph> prepared;
+  };
+  using Graphs = std::unordered_map<std::uint64_t, Kept>;
+
+  void allocate(RpcStream &stream);
+  void free_buffer(RpcStream &stream);
+  void clear_buffer(RpcStream &stream);
+  void tell_base(RpcStream &stream);
+  void tell_alloc_size(RpcStream &stream);
+  void tell_memory(RpcStream &stream);
+  void init_tensor(RpcStream &stream);
+  void set_tensor(std::uint64_t payload, RpcStream &stream);
+  void set_tensor_hash(RpcStream &stream);
+  void set_tensor_2d(std::uint64_t payload, RpcStream &stream);
+  void memset_tensor(RpcStream &stream);
+  void get_tensor(RpcStream &stream);
+  void get_tensor_2d(RpcStream &stream);
+  void copy_tensor(RpcStream &stream);
+  void compute(std::uint64_t payload, RpcStream &stream);
+  void recompute(RpcStream &stream);
+
+  void run(Kept &kept);
+  RpcSeat &seat(std::uint32_t device);
+  RpcSeat &seat_of(const RpcTensor &tensor) { return seat(tensor.buffer->device); }
+  RpcTensor placed(const WireTensor &wire) const;
+  void receive_into(const RpcTensor &tensor, std::uint64_t offset, std::uint64_t n,
+                    RpcStream &stream);
+  void send_from(const RpcTensor &tensor, std::uint64_t offset, std::uint64_t n, RpcStream &stream);
+
+  RpcHost &host_;
+  RpcBuffers buffers_;
+  std::vector<Graphs> graphs_; // of each device
+  std::size_t n_kept_tensors_ = 0;
+  std::uint64_t next_handle_ = 1;
+  std::uint64_t next_base_ = std::uint64_t{1} << 40;
+  std::vector<std::byte> chunk_;
+  RpcCounts counts_;
+};
+
+} // namespace llamabox

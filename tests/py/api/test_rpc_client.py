@@ -1,0 +1,141 @@
+"""A text server whose model lies on RPC servers: the same text as locally; servers that are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from box_process import HOST, TIMEOUT_S, Box
+from fake_core import ROOT
+from llamabox.models import DEMO_MODEL
+from real_core import provide_core
+from rpc_box import RpcBox
+
+provide_core()
+
+_MODELS = Path(__file__).parents[2] / "models"
+_BASE = ("-c", "512", "-np", "2", "-t", "1", "--temp", "0")
+_TOOLS = os.environ.get("LLAMABOX_UPSTREAM_TOOLS", str(ROOT / "build/bench/bin"))
+_STOCK = Path(_TOOLS) / "llama-completion"
+
+
+@pytest.fixture(scope="module")
+def lenders() -> Iterator[tuple[RpcBox, RpcBox]]:
+    both = RpcBox(), RpcBox()
+    yield both
+    for box in both:
+        assert box.stop() == 0
+
+
+def _text(*words: str) -> str:
+    server = Box(*_BASE, *words)
+    try:
+        return _complete(server)
+    finally:
+        assert server.stop() == 0
+
+
+def _complete(server: Box) -> str:
+    body = json.dumps({"prompt": "Once upon", "max_tokens": 24, "temperature": 0}).encode()
+    url = f"http://127.0.0.1:{server.port}/v1/completions"
+    with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
+        text: str = json.load(reply)["choices"][0]["text"]
+    return text
+
+
+@pytest.mark.parametrize("model", [DEMO_MODEL, _MODELS / "moe.gguf", _MODELS / "mamba.gguf"])
+def test_text_split_over_two_servers_is_the_local_text(
+    lenders: tuple[RpcBox, RpcBox], model: Path
+) -> None:
+    local = _text("-m", str(model))
+    servers = ",".join(box.endpoint for box in lenders)
+    split = _text("-m", str(model), "--rpc", servers, "--tensor-split", "1,1")
+    assert split == local
+    for box in lenders:
+        box.wait_for(r"(rpc client ended: .* graphs=[1-9])")
+
+
+def test_a_server_lost_in_mid_stream_is_joined_again_when_it_is_back() -> None:
+    lender = RpcBox()
+    server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
+    before = _complete(server)
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as stream:
+        body = b'{"prompt": "Once upon", "max_tokens": 450, "ignore_eos": true, "stream": true}'
+        head = (
+            f"POST /v1/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        stream.sendall(head.encode() + body)
+        assert stream.recv(12) == b"HTTP/1.1 200"
+        lender.kill()
+        server.wait_for(r"(worker died)")
+    server.wait_for(r"(waiting for an RPC server)")
+    again = RpcBox(port=lender.port)
+    server.wait_for(r"msg=(ready)")
+    assert _complete(server) == before
+    assert server.stop() == 0
+    assert again.stop() == 0
+
+
+def test_servers_come_first_among_the_devices(lenders: tuple[RpcBox, RpcBox]) -> None:
+    answer = _program("--rpc", lenders[0].endpoint, "--list-devices")
+    assert answer.returncode == 0
+    first, *others = answer.stdout.splitlines()
+    assert first.startswith(f"RPC0: {lenders[0].endpoint} ({lenders[0].capacity_mib} MiB")
+    assert others
+
+
+def test_a_server_that_is_not_there_ends_the_start_and_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        endpoint = f"127.0.0.1:{closed.getsockname()[1]}"
+    for words in (("--list-devices",), ("-m", str(DEMO_MODEL), "--port", "0")):
+        answer = _program("--rpc", endpoint, *words)
+        assert answer.returncode == 1
+        assert f"the server {endpoint} cannot be reached: Connection refused" in answer.stderr
+
+
+def test_a_server_of_another_version_ends_the_start_and_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
+
+        def answer_as_version_9() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(64)
+                connection.sendall((28).to_bytes(8, "little") + bytes((9, 0, 0)) + bytes(25))
+
+        thread = threading.Thread(target=answer_as_version_9)
+        thread.start()
+        answer = _program("--rpc", endpoint, "--list-devices")
+        thread.join(TIMEOUT_S)
+    assert answer.returncode == 1
+    assert f"the server {endpoint} speaks protocol 9.0, not 8.0" in answer.stderr
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not _STOCK.exists(), reason="upstream's own tools are not built here")
+def test_upstreams_own_client_says_the_same_with_and_without_our_server(
+    lenders: tuple[RpcBox, RpcBox],
+) -> None:
+    command = [str(_STOCK), "-m", str(DEMO_MODEL), "-p", "Once upon", "-n", "16", "--temp", "0",
+               "-t", "1", "-no-cnv", "-fit", "off"]  # fmt: skip
+    over = [*command, "--rpc", lenders[0].endpoint, "-ngl", "99"]
+    said = [
+        subprocess.run(words, capture_output=True, timeout=TIMEOUT_S, check=True).stdout
+        for words in (command, over)
+    ]
+    assert said[0] == said[1]
+    lenders[0].wait_for(r"(rpc client ended: .* graphs=[1-9])")
+
+
+def _program(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "llamabox", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
