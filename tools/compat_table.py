@@ -20,7 +20,7 @@ PROVED = ("proved", "parameters")
 """States whose test must fail when the row is switched off."""
 EXISTING = (*PROVED, "no effect")
 """States whose test must exist."""
-LATER = ("speculation", "multimodal", "images", "rpc")
+LATER = ("speculation", "multimodal", "images")
 STATES = {
     "proved": "the test fails when this row alone is switched off (`tools/check_compat`)",
     "parameters": "the same, but seen only in what llama.cpp is given: nothing shows on a machine"
@@ -30,7 +30,6 @@ STATES = {
     "speculation": "comes with speculative decoding (step 4)",
     "multimodal": "comes with images and audio in chat (step 5)",
     "images": "comes with image generation (step 6)",
-    "rpc": "comes with the RPC server (step 7)",
 }
 
 
