@@ -1,7 +1,8 @@
 """The commands of the specification's Features, Examples and Tools sections, word for word.
 
 tests/spec/examples.json holds them; ``needs`` names what an example waits for (a step of the plan,
-or a feature that is being built). Only model paths, hosts and the folder of the tools are replaced.
+or a feature that is being built). Only model paths, addresses, the GPU that is lent and the folder
+of the tools are replaced.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from box_process import TIMEOUT_S, Box
 from fake_core import ROOT
 from llamabox.models import DEMO_MODEL
 from llamabox.option_parser import parse
+from rpc_box import RpcBox, free_port
 
 EXAMPLES: list[dict[str, Any]] = json.loads((ROOT / "tests/spec/examples.json").read_text())
 RANKER = ROOT / "tests" / "models" / "ranker.gguf"
@@ -34,6 +36,8 @@ READY = [
 WAITING = [example for example in EXAMPLES if example["needs"]]
 # The tools' own examples name no server: that of the first example serves them.
 SERVE = "llama-box -c 8192 -np 4 --host 0.0.0.0 -m <model>"
+LEND = "llama-box --rpc-server-port 8081 --rpc-server-main-gpu 0"
+REMOTE = "remote-ip:remote-port"
 
 _BOXES: dict[str, Box] = {}
 
@@ -46,24 +50,29 @@ def serve_words(command: str) -> list[str]:
     """The words of a llama-box command for this machine."""
     model = RANKER if "--rerank" in command else DEMO_MODEL
     command = re.sub(r" -m (<[^>]*>|\S+)", f" -m {model}", command)
-    return shlex.split(command.replace("--host 0.0.0.0", "--host 127.0.0.1"))[1:]
+    command = command.replace("host 0.0.0.0", "host 127.0.0.1")
+    command = command.replace("server-port 8081", f"server-port {free_port()}")
+    return shlex.split(command.replace("server-main-gpu 0", "server-main-gpu=-1"))[1:]
 
 
 @pytest.fixture(scope="module")
 def boxes() -> Iterator[dict[str, Box]]:
-    """Servers by their words, each started once."""
+    """Servers by their commands, each started once."""
     yield _BOXES
-    for box in _BOXES.values():
+    for box in reversed(_BOXES.values()):
         box.stop()
     _BOXES.clear()
 
 
 def started(boxes: dict[str, Box], command: str) -> Box:
-    words = serve_words(command)
-    key = " ".join(words)
-    if key not in boxes:
-        boxes[key] = Box("-t", "1", *words)
-    return boxes[key]
+    if command not in boxes:
+        if "--rpc-server-port" in command:
+            boxes[command] = RpcBox(*serve_words(command))
+        else:
+            lender = started(boxes, LEND) if REMOTE in command else None
+            at = lender.endpoint if isinstance(lender, RpcBox) else REMOTE
+            boxes[command] = Box("-t", "1", *serve_words(command.replace(REMOTE, at)))
+    return boxes[command]
 
 
 def run(box: Box, command: str, folder: Path) -> str:
@@ -111,7 +120,10 @@ def test_an_example_works(boxes: dict[str, Box], example: dict[str, Any], tmp_pa
         serve, clients = SERVE, example["commands"]
     box = started(boxes, serve)
     for command in clients:
-        check(command, run(box, command, tmp_path))
+        if command.startswith("llama-box "):
+            started(boxes, command)
+        else:
+            check(command, run(box, command, tmp_path))
 
 
 @pytest.mark.parametrize("example", WAITING, ids=_name)
@@ -119,6 +131,6 @@ def test_an_example_that_waits_says_what_for(example: dict[str, Any]) -> None:
     """Fails when the option that it waits for is there: then ``needs`` has to go."""
     serve = [command for command in example["commands"] if command.startswith("llama-box ")]
     for command in serve:
-        read = parse(serve_words(command.replace("...", "x")))
-        assert read.refused or read.warnings
+        read = parse(serve_words(command.replace("...", "x").replace(REMOTE, "x:1")))
+        assert read.refused or read.warnings or "<image model>" in command
     assert serve or example["needs"] == "images"
