@@ -93,7 +93,7 @@ NAMES = [f"{route} {name}" for route in ROUTES for name in CASES[route]]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    # One slot whose cells hold the prompt already, so that only the field makes a difference.
+    # One slot, so that a prompt that was asked before is in its cells already.
     config = demo_config(
         engine__n_slots=1,
         engine__n_threads=1,
@@ -131,6 +131,8 @@ def seen(reply: Reply) -> Any:
 def test_a_field_changes_the_answer(server: LiveServer, case: str) -> None:
     route, name = case.split()
     found = CASES[route][name]
+    # From here on the prompt is in KV, so that only the field makes a difference.
+    ask(server, route, found.base)
     plain = ask(server, route, found.base)
     assert ask(server, route, found.base) == plain
     assert ask(server, route, {**found.base, name: found.value}) != plain
