@@ -130,7 +130,7 @@ void register_side_calls(py::module_ &m) {
   // By hand, since only an optional pointer is shown as one that may be None.
   using MaybeSaved = std::optional<std::shared_ptr<SavedSlot>>;
   const auto make_call = [](SideKind kind, std::vector<LoraScale> loras, std::int32_t slot,
-                            MaybeSaved saved) {
+                            const MaybeSaved &saved) {
     return SideCall{kind, std::move(loras), slot, saved.value_or(nullptr)};
   };
   py::class_<SideCall>(m, "SideCall", "A call that runs between steps.", py::module_local())

@@ -15,20 +15,20 @@ namespace {
 
 // An object that is made once and shared by all events.
 template <typename Make> py::object shared(Make make) {
-  static const py::handle object = py::object(make()).release();
-  return py::reinterpret_borrow<py::object>(object);
+  static const py::handle kObject = py::object(make()).release();
+  return py::reinterpret_borrow<py::object>(kObject);
 }
 
 // Interned: Python compares them by address.
 template <std::size_t N> py::object name_at(const std::array<const char *, N> &names, auto value) {
-  static const std::array<py::handle, N> interned = [&] {
+  static const std::array<py::handle, N> kInterned = [&] {
     std::array<py::handle, N> made;
     for (std::size_t i = 0; i < N; ++i) {
       made[i] = PyUnicode_InternFromString(names[i]);
     }
     return made;
   }();
-  return py::reinterpret_borrow<py::object>(interned.at(static_cast<std::size_t>(value)));
+  return py::reinterpret_borrow<py::object>(kInterned.at(static_cast<std::size_t>(value)));
 }
 
 constexpr std::array kKinds{"delta", "finish", "done"};                     // as EventKind

@@ -46,9 +46,7 @@ EncodeQueue::Job *EncodeQueue::next_job() {
 std::vector<PackedPiece> EncodeQueue::pack(std::int32_t n_room) {
   std::vector<PackedPiece> pass;
   n_room = std::clamp(n_room, 1, limits_.n_batch);
-  if (split_) {
-    go_on(pass, n_room);
-  }
+  go_on(pass, n_room);
   const auto n_texts = static_cast<std::size_t>(limits_.n_texts);
   while (n_room > 0 && pass.size() < n_texts) {
     Job *job = next_job();
@@ -64,8 +62,11 @@ std::vector<PackedPiece> EncodeQueue::pack(std::int32_t n_room) {
   return pass;
 }
 
-// Of the text that was cut; half the pass is left to others.
+// Of the text that was cut, if any; half the pass is left to others.
 void EncodeQueue::go_on(std::vector<PackedPiece> &pass, std::int32_t &n_room) {
+  if (!split_) {
+    return;
+  }
   PackedPiece piece = split_->done;
   const std::int32_t n_share = jobs_.empty() ? n_room : (n_room + 1) / 2;
   piece.n_tokens = std::min(n_share, split_->n_tokens - piece.first);

@@ -38,7 +38,8 @@ EncodeStage::EncodeStage(TextEncoder *encoder, const Clock &clock)
   for (const EncodeKind kind : {EncodeKind::kEmbed, EncodeKind::kRerank}) {
     if (encoder_ != nullptr && encoder_->supports(kind)) {
       limits_[static_cast<std::size_t>(kind)] = encoder_->limits(kind);
-      queue(kind).emplace(encoder_->limits(kind));
+      queues_[static_cast<std::size_t>(kind)] =
+          std::make_unique<EncodeQueue>(encoder_->limits(kind));
     }
   }
 }

@@ -70,9 +70,8 @@ private:
   };
   static constexpr std::size_t kNKinds = 2;
 
-  std::optional<EncodeQueue> &queue(EncodeKind kind) {
-    return queues_[static_cast<std::size_t>(kind)];
-  }
+  // Null where the encoder does not offer this kind.
+  EncodeQueue *queue(EncodeKind kind) { return queues_[static_cast<std::size_t>(kind)].get(); }
   bool pick_kind();
   std::int32_t room(bool beside_streams) const;
   void use_loras(std::span<const LoraScale> loras);
@@ -81,7 +80,7 @@ private:
 
   TextEncoder *encoder_;
   const Clock &clock_;
-  std::array<std::optional<EncodeQueue>, kNKinds> queues_;
+  std::array<std::unique_ptr<EncodeQueue>, kNKinds> queues_;
   std::array<EncodeLimits, kNKinds> limits_;
   EncodeKind turn_ = EncodeKind::kRerank; // kind of the last pass
   std::map<RequestId, Work> works_;

@@ -26,7 +26,7 @@ Error no_such_slot(std::int32_t slot, std::int32_t n_slots) {
 // A prompt of text without blocks of its middle; null where it cannot be made to fit.
 std::shared_ptr<const Prompt> shortened(const Prompt &prompt, std::int32_t n_keep,
                                         std::int32_t n_ctx) {
-  auto kept = std::make_shared<Prompt>();
+  const auto kept = std::make_shared<Prompt>();
   kept->tokens = without_blocks(prompt.tokens, n_keep < 0 ? prompt.size() : n_keep, n_ctx);
   return kept->tokens.empty() ? nullptr : kept;
 }

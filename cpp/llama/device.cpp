@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #if defined(GGML_BACKEND_DL)
 #include <dlfcn.h>
@@ -52,14 +53,16 @@ void init_backends() {
 
 std::vector<Device> list_devices() {
   init_backends();
-  std::vector<ggml_backend_dev_t> found;
+  std::vector<ggml_backend_dev_t> remote;
+  std::vector<ggml_backend_dev_t> local;
   for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
-    found.push_back(ggml_backend_dev_get(i));
+    const auto dev = ggml_backend_dev_get(i);
+    const std::string_view backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev));
+    (backend == "RPC" ? remote : local).push_back(dev);
   }
   // The order in which a model is split: other machines' devices come first.
-  std::stable_partition(found.begin(), found.end(), [](ggml_backend_dev_t dev) {
-    return std::string_view(ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev))) == "RPC";
-  });
+  std::vector<ggml_backend_dev_t> found = std::move(remote);
+  found.insert(found.end(), local.begin(), local.end());
   std::vector<Device> devices;
   for (ggml_backend_dev_t dev : found) {
     std::size_t free_bytes = 0;

@@ -159,18 +159,18 @@ bool EncoderContext::encode(std::span<const EncodePiece> pieces) {
   const bool ok =
       fill(pieces) && llama_process(context_.get(), LLAMA_PROCESS_TYPE_DECODE, batch_.get()) == 0;
   llama_synchronize(context_.get());
-  if (llama_memory_t memory = llama_get_memory(context_.get())) {
-    if (!ok || std::ranges::all_of(pieces, &EncodePiece::is_last)) {
+  if (!ok || std::ranges::all_of(pieces, &EncodePiece::is_last)) {
+    if (llama_memory_t memory = llama_get_memory(context_.get())) {
       llama_memory_clear(memory, false);
-    } else {
-      for (const EncodePiece &piece : pieces) {
-        if (piece.is_last) {
-          llama_memory_seq_rm(memory, piece.seq, -1, -1);
-        }
-      }
+    }
+    return ok;
+  }
+  for (const EncodePiece &piece : pieces) {
+    if (piece.is_last) {
+      forget(piece.seq);
     }
   }
-  return ok;
+  return true;
 }
 
 std::span<const float> EncoderContext::output(std::size_t piece) {

@@ -99,8 +99,8 @@ ggml_tensor bytes_at(const RpcTensor &place, std::uint64_t offset, std::size_t n
 class GgmlGraph final : public PreparedGraph {
 public:
   explicit GgmlGraph(const RpcGraph &graph) : tensors_(graph.tensors.size()) {
-    ggml_init_params params{ggml_graph_overhead_custom(graph.nodes.size(), false) + 1024, nullptr,
-                            true};
+    const ggml_init_params params{ggml_graph_overhead_custom(graph.nodes.size(), false) + 1024,
+                                  nullptr, true};
     context_.reset(ggml_init(params));
     if (!context_) {
       throw std::bad_alloc();

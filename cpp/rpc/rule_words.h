@@ -44,10 +44,10 @@ inline bool is_cell_type(const RpcTensor &tensor) {
 
 // Types of weights: all that a kernel multiplies with or reads rows from.
 inline bool is_weight_type(const RpcTensor &tensor) {
-  constexpr std::uint32_t kQ8_1 = 9;
-  constexpr std::uint32_t kQ8_K = 15;
+  constexpr std::uint32_t kQ81 = 9;
+  constexpr std::uint32_t kQ8K = 15;
   const auto type = static_cast<std::uint32_t>(tensor.type);
-  return tensor.is_float() || (tensor.facts.quantised && type != kQ8_1 && type != kQ8_K);
+  return tensor.is_float() || (tensor.facts.quantised && type != kQ81 && type != kQ8K);
 }
 
 // The same memory seen in the same way: an op that names its own target as a source.
