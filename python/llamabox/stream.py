@@ -30,6 +30,11 @@ class Sink(Protocol):
         """Hear that ``accept`` raised; no more events of that stream come."""
 
 
+# Events that a sink takes before it is asked again whether it is full: so much may come at once
+# from an engine that is faster than the loop, and all that was held back does.
+_SLICE = 64
+
+
 class Stream:
     """Hands a request's events to its sink: all of one wake-up at once, without a task switch.
 
@@ -62,10 +67,13 @@ class Stream:
         if self._resuming is not None:
             self._held += events
         elif self._sink.full:
-            self._held = events
-            self._resuming = asyncio.get_running_loop().create_task(self._resume())
+            self._hold(events)
         else:
             self._deliver(events)
+
+    def _hold(self, events: list[Event]) -> None:
+        self._held = events
+        self._resuming = asyncio.get_running_loop().create_task(self._resume())
 
     async def _resume(self) -> None:
         await self._sink.drain()
@@ -75,7 +83,11 @@ class Stream:
 
     def _deliver(self, events: list[Event]) -> None:
         try:
-            self._sink.accept(self, events)
+            for start in range(0, len(events), _SLICE):
+                if start and self._sink.full:
+                    self._hold(events[start:])
+                    return
+                self._sink.accept(self, events[start : start + _SLICE])
         except Exception as error:
             # One reader's fault must not keep the others from their events.
             self.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,3 +114,24 @@ async def test_the_retry_time_follows_the_drain_rate(engine: Engine) -> None:
     for book in books:
         await asyncio.wait_for(book.done.wait(), 60)
     assert 1 <= engine.retry_after_s() <= 60
+
+
+async def test_what_comes_at_once_fills_a_sink_no_further_than_a_slice() -> None:
+    book = Notebook()
+    take = book.accept
+
+    def accept(stream: Stream, events: list[Any]) -> None:
+        take(stream, events)
+        book.full = True
+
+    book.accept = accept  # type: ignore[method-assign]
+    stream = Stream(1, book, 0, lambda _: None)
+    events = [SimpleNamespace(kind="delta", text=str(at)) for at in range(200)]
+    stream.feed([*events, SimpleNamespace(kind="done", text="")])
+    assert len(book.batches) == 1
+    book.room.set()
+    await book.done.wait()
+    assert max(map(len, book.batches)) < 100
+    assert [event.text for batch in book.batches for event in batch][:-1] == [
+        event.text for event in events
+    ]
