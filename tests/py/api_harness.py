@@ -25,6 +25,17 @@ from llamabox.worker import server_options
 STARTED_AT = 1_700_000_000
 TIMEOUT_S = 60
 
+# A tool that the demo model was trained to call.
+WEATHER = {
+    "name": "get_weather",
+    "description": "Get the weather in a city.",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
+}
+
 
 @dataclass(frozen=True)
 class Reply:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from api_harness import LiveServer
 from fake_core import ROOT
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
@@ -41,3 +44,13 @@ def demo_engine(config: ServerConfig) -> Engine:
 
     prepare_core(config, os.open(os.devnull, os.O_WRONLY))
     return load_engine(config)
+
+
+@contextmanager
+def serving(config: ServerConfig) -> Iterator[LiveServer]:
+    """A server of this process with these settings."""
+    live = LiveServer(demo_engine(config), config)
+    try:
+        yield live
+    finally:
+        live.close()

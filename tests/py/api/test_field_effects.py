@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api_harness import LiveServer, Reply
+from api_harness import WEATHER, LiveServer, Reply
 from fake_core import ROOT
 from real_core import demo_config, demo_engine
 from sampling_cases import GREEDY, N_TOKENS, PROMPT, SAMPLING, Case
@@ -23,15 +23,6 @@ CHAT, COMPLETION, NATIVE = "/v1/chat/completions", "/v1/completions", "/completi
 INFILL, TEMPLATE = "/infill", "/apply-template"
 ROUTES = (CHAT, COMPLETION, NATIVE, INFILL, TEMPLATE)
 QUESTION = {"role": "user", "content": "What is the weather in Paris?"}
-WEATHER = {
-    "name": "get_weather",
-    "description": "Get the weather in a city.",
-    "parameters": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-}
 
 # Fields of all four routes beyond the sampling ones.
 _SHARED: dict[str, Case] = {

@@ -25,7 +25,7 @@ from llamabox.api.call import Settings
 from llamabox.http.limits import Limits
 from llamabox.models import DEMO_MODEL
 from llamabox.option_parser import parse
-from real_core import demo_engine
+from real_core import serving as serve_config
 from sampling_cases import N_TOKENS, PROMPT, SAMPLING, Case
 
 MODEL = ("-m", str(DEMO_MODEL), "-c", "1024", "-np", "1", "-t", "1", "--poll", "0")
@@ -38,12 +38,8 @@ IMPATIENT_S = 10
 @contextmanager
 def serving(*words: str) -> Iterator[LiveServer]:
     """A server of this process with the settings of a command line."""
-    config = parse([*MODEL, *words]).config
-    live = LiveServer(demo_engine(config), config)
-    try:
+    with serve_config(parse([*MODEL, *words]).config) as live:
         yield live
-    finally:
-        live.close()
 
 
 @pytest.fixture(scope="module")

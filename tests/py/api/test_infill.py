@@ -11,7 +11,7 @@ import pytest
 from api_harness import LiveServer, completion, deltas
 from fake_core import fake_text
 from llamabox.models import DEMO_MODEL
-from real_core import demo_config, demo_engine
+from real_core import demo_config, demo_engine, serving
 
 _GAP = {"input_prefix": "def f():", "input_suffix": "return x", "n_predict": 12, "temperature": 0}
 # Ordinary tokens of the demo model that take the place of its marks of a gap.
@@ -24,10 +24,8 @@ _MARKS = tuple(
 @pytest.fixture(scope="module")
 def real() -> Iterator[LiveServer]:
     """The demo model with other fill-in-the-middle tokens."""
-    config = demo_config(placement__override_kv=_MARKS)
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config(placement__override_kv=_MARKS)) as live:
+        yield live
 
 
 def _fake_prompt(prefix: str, suffix: str, begun: str = "", files: str = "") -> str:

@@ -11,7 +11,7 @@ import pytest
 from api_harness import LiveServer, chat, completion
 from conftest import StartServer
 from fake_core import ROOT
-from real_core import demo_config, demo_engine
+from real_core import demo_config, demo_engine, serving
 
 MODELS = ROOT / "tests" / "models"
 A, B = [{"id": 0, "scale": 1.0}], [{"id": 1, "scale": 1.0}]
@@ -21,18 +21,14 @@ START = ((str(MODELS / "lora-a.gguf"), 0.5), (str(MODELS / "lora-b.gguf"), 1.0))
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    config = demo_config(adapters__loras=START)
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config(adapters__loras=START)) as live:
+        yield live
 
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[LiveServer]:
-    config = demo_config()
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config()) as live:
+        yield live
 
 
 def text_of(server: LiveServer, prompt: str, **fields: object) -> str:

@@ -12,9 +12,9 @@ import openai
 import pydantic
 import pytest
 
-from api_harness import LiveServer
+from api_harness import WEATHER, LiveServer
 from conftest import NODE_MODULES
-from real_core import demo_config, demo_engine
+from real_core import demo_config, serving
 
 NODE_CLIENT = "7.57.0"
 """The version of npm's openai that tools/setup installs."""
@@ -22,15 +22,6 @@ NODE_CLIENT = "7.57.0"
 QUESTION = "What is the weather in Paris?"
 ANSWER = "It is sunny and 21 degrees in Paris."
 RESULT = '{"sky": "sunny", "temperature": 21}'
-WEATHER = {
-    "name": "get_weather",
-    "description": "Get the weather in a city.",
-    "parameters": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-}
 
 _NODE = """
 import OpenAI from "openai";
@@ -74,10 +65,8 @@ class Person(pydantic.BaseModel):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    config = demo_config()
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config()) as live:
+        yield live
 
 
 def test_the_openai_client_parses_structured_outputs(server: LiveServer) -> None:

@@ -11,17 +11,15 @@ import pytest
 
 from api_harness import LiveServer, chat, completion, deltas
 from llamabox.errors import LoadFailedError
-from real_core import demo_config, demo_engine
+from real_core import demo_config, demo_engine, serving
 
 QUESTIONS = ["hello", "What is 2 plus 3?", "Tell me a story.", "Who are you?", "bye"]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    config = demo_config(context__shift=False)
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config(context__shift=False)) as live:
+        yield live
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api_harness import LiveServer, chat
-from real_core import demo_config, demo_engine
+from real_core import demo_config, demo_engine, serving
 
 _ASKED = {**chat("What is 3 + 4? /think", max_tokens=200), "temperature": 0}
 _NAMES = ("reasoning_budget", "reasoning_budget_tokens", "thinking_budget_tokens")
@@ -16,10 +16,8 @@ _NAMES = ("reasoning_budget", "reasoning_budget_tokens", "thinking_budget_tokens
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    config = demo_config()
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config()) as live:
+        yield live
 
 
 def _answer(server: LiveServer, **fields: Any) -> tuple[dict[str, Any], int]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api_harness import LiveServer, chat, completion, deltas
-from real_core import demo_config, demo_engine
+from real_core import demo_config, demo_engine, serving
 
 SCHEMA = {
     "type": "object",
@@ -28,10 +28,8 @@ N_SEEDS = 16
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    config = demo_config(engine__n_ctx=8192)
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config(engine__n_ctx=8192)) as live:
+        yield live
 
 
 def text(server: LiveServer, **fields: Any) -> tuple[str, str]:

@@ -10,32 +10,21 @@ from typing import Any
 import openai
 import pytest
 
-from api_harness import LiveServer, deltas
+from api_harness import WEATHER, LiveServer, deltas
 from fake_core import ROOT
-from real_core import demo_config, demo_engine
+from real_core import demo_config, demo_engine, serving
 
 GOLDEN = json.loads((ROOT / "tests/models/prompts.json").read_text())
 TOLD = [row for row in GOLDEN if "tools" in row or "reasoning" in row]
 
-WEATHER = {
-    "name": "get_weather",
-    "description": "Get the weather in a city.",
-    "parameters": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-}
 TOOLS = [{"type": "function", "function": WEATHER}]
 QUESTION = [{"role": "user", "content": "What is the weather in Paris?"}]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    config = demo_config()
-    live = LiveServer(demo_engine(config), config)
-    yield live
-    live.close()
+    with serving(demo_config()) as live:
+        yield live
 
 
 @pytest.fixture
