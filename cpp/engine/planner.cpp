@@ -22,6 +22,24 @@ std::int64_t prefill_rank(const Candidate &candidate) {
   return std::int64_t{candidate.n_left} - std::int64_t{kAgeingRows} * candidate.n_skipped;
 }
 
+// Whether a chunk that shares its step with nobody may have the next one: streams that were passed
+// over in the last step come first.
+bool may_run_alone(std::span<const Candidate> candidates) {
+  return std::ranges::none_of(candidates,
+                              [](const Candidate &c) { return c.decoding && c.n_skipped > 0; });
+}
+
+bool comes_before(const Candidate &a, const Candidate &b) {
+  const auto rank_a = prefill_rank(a);
+  const auto rank_b = prefill_rank(b);
+  return rank_a != rank_b ? rank_a < rank_b : a.order < b.order;
+}
+
+PlannedRows alone_rows(const Candidate &candidate, std::int32_t n_share) {
+  const std::int32_t n_rows = std::min(candidate.n_alone, std::max(n_share, candidate.n_min));
+  return {candidate.slot, n_rows, 0, candidate.n_min > 1};
+}
+
 } // namespace
 
 void StepCost::observe(std::int32_t n_decode_rows, std::int32_t n_prefill_rows, double ms) {
@@ -91,11 +109,12 @@ StepPlan plan_step(std::span<const Candidate> candidates, std::int32_t n_batch,
     n_room -= rows.n_draft;
   }
   std::int32_t n_target = plan.decodes.empty() ? n_room : std::max(n_prefill_rows, kMinPrefillRows);
-  std::ranges::sort(prefills, [](const Candidate &a, const Candidate &b) {
-    const auto rank_a = prefill_rank(a);
-    const auto rank_b = prefill_rank(b);
-    return rank_a != rank_b ? rank_a < rank_b : a.order < b.order;
-  });
+  std::ranges::sort(prefills, comes_before);
+  if (!prefills.empty() && prefills.front().n_alone > 0 && may_run_alone(candidates)) {
+    const std::int32_t n_share = std::min(plan.decodes.empty() ? n_batch : n_target, n_batch);
+    return {{}, {alone_rows(prefills.front(), n_share)}};
+  }
+  std::erase_if(prefills, [](const Candidate &candidate) { return candidate.n_alone > 0; });
   for (const Candidate &candidate : prefills) {
     // The first may exceed the target by what cannot be split; the batch is never exceeded.
     const bool may_exceed = plan.prefills.empty() && candidate.n_min <= n_room;
@@ -124,7 +143,7 @@ bool shrink(StepPlan &plan) {
   }
   // Beside decodes the last prefill may go altogether; alone, the first keeps at least a row.
   PlannedRows &last = plan.prefills.back();
-  if (last.n_rows > 1) {
+  if (last.n_rows > 1 && !last.whole) {
     last.n_rows /= 2;
     return true;
   }

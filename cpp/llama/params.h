@@ -107,12 +107,19 @@ struct EncoderParams {
   Attention attention = Attention::kModel;
 };
 
+// The projector that turns pictures and sounds into embeddings.
+struct ProjectorParams {
+  std::string path;                // empty: none
+  std::int32_t n_audio_max = 1800; // seconds of one sound
+};
+
 struct LlamaParams {
   ModelParams model;
   ContextParams context;
   AdapterParams adapters;
   ChatParams chat;
   EncoderParams encoder;
+  ProjectorParams projector;
 };
 
 } // namespace llamabox

@@ -10,6 +10,7 @@
 #include "model/lora.h"
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 namespace llamabox {
@@ -21,6 +22,8 @@ struct RunnerLimits {
   std::int32_t n_batch = 0; // rows of one decode call
   std::int32_t n_vocab = 0;
   std::int32_t n_embd = 0; // floats of an embedding row
+  // Rows that one pass of a decode call has; what must not be split, fits into one.
+  std::int32_t n_ubatch = std::numeric_limits<std::int32_t>::max();
 };
 
 class Runner {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from llamabox.compute_options import COMPUTE_OPTIONS
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
+from llamabox.media_options import MEDIA_OPTIONS
 from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
     Value,
@@ -160,8 +161,6 @@ _CONTEXT_OPTIONS = (
     _completion("--no-mmap", "Read the model file into memory", Assign("model.use_mmap", False)),
     _completion("--mlock", "Keep the model from being swapped out",
                 Assign("model.use_mlock", True)),
-    _completion("--mmproj", "Projector of a vision model; not in this version",
-                Refuse(needs_model=True)),
     _completion("-md --model-draft", "Draft model; not in this version",
                 Refuse(needs_model=True)),
 )  # fmt: skip
@@ -228,6 +227,7 @@ OPTIONS: tuple[Option, ...] = (
     + _CHAT_OPTIONS
     + _SAMPLING_OPTIONS
     + SAMPLER_OPTIONS
+    + MEDIA_OPTIONS
     + RPC_OPTIONS
 )
 

@@ -12,6 +12,7 @@ from llamabox.api.content_type import check_content_type
 from llamabox.api.errors import failure, loading
 from llamabox.api.gates import refusal
 from llamabox.api.health import State, health, live, ready
+from llamabox.api.media import MediaLoader
 from llamabox.api.openapi import describe
 from llamabox.api.routes import MODEL_ROUTES, ModelRoute
 from llamabox.engine import Engine
@@ -34,6 +35,7 @@ class App:
         self.stopping = False
         self.router = Router()
         self._metrics = Metrics(settings.config.process.restart_count)
+        self._media = MediaLoader(settings.config.media)
         self._prefix = settings.config.access.api_prefix
         probes = {"/health": self._health, "/readyz": self._readyz, "/livez": self._livez}
         # The paths whose requests are not logged.
@@ -41,7 +43,12 @@ class App:
         for path, probe in probes.items():
             self.router.add("GET", self._prefix + path, probe, public=True)
         for route in MODEL_ROUTES:
-            self.router.add(route.method, self._prefix + route.path, self._gated(route))
+            self.router.add(
+                route.method,
+                self._prefix + route.path,
+                self._gated(route),
+                large_body=route.form or route.takes_media,
+            )
         needs_key = bool(settings.config.access.key_digests)
         description = describe(MODEL_ROUTES, self._prefix, needs_key)
         self._description = Response(200, orjson.dumps(description))
@@ -79,8 +86,9 @@ class App:
             refused = refusal(route.needs, self.settings.config.encoder, engine.info)
             if refused is not None:
                 return refused
-            check_content_type(request)
-            call = Call(self.settings, engine, request, exchange, self._metrics)
+            if not route.form:
+                check_content_type(request)
+            call = Call(self.settings, engine, request, exchange, self._metrics, self._media)
             return await _answered(call, route.handler)
 
         return gated

@@ -181,7 +181,7 @@ def test_an_action_ends_the_reading_where_it_stands() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["--images", "-md d.gguf", "--mmproj=p"],
+    ["--images", "-md d.gguf"],
 )
 def test_refused_options_are_reported_with_their_words_skipped(words: str) -> None:
     command_line = parse([*words.split(), "--port", "1"])
@@ -214,6 +214,10 @@ _REFUSED = {
     "--yarn-orig-ctx": ("-1",),
     "--yarn-ext-factor": ("x",),
     "--control-vector-layer-range": ("0", "513"),
+    "--visual-max-image-size": ("223", "225", "-1", "x"),
+    "--max-projected-cache": ("-1", "x"),
+    "--visual-max-image-cache": ("-1",),
+    "--media-allowed-hosts": ("", "a,,b", "a b", "http://a"),
 }  # fmt: skip
 
 

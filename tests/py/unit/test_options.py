@@ -34,6 +34,8 @@ _OURS_ONLY = {
     "-no-kvu",
     "--no-kv-unified",
     "--rpc-server-cache-size",
+    "--media-allow-private",
+    "--media-allowed-hosts",
 }
 
 
