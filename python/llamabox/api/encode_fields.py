@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llamabox.api.checks import (
@@ -115,3 +116,16 @@ RERANK = (
     Field("return_documents", boolean, "call.return_documents"),
     Field("normalize", boolean, "call.normalize"),
 )
+
+TEI_RERANK = (
+    Field("query", text_of, "call.query", required=True),
+    Field("texts", check_documents, "call.texts", required=True),
+    Field("return_text", boolean, "call.return_text"),
+    Field("raw_scores", boolean, "call.raw_scores"),
+    # What is too long is refused here.
+    Field("truncate", only(False), "call.truncate"),
+)
+
+_OPTIONAL_DOCUMENTS = replace(RERANK[2], required=False)
+
+EITHER_RERANK = (*RERANK[:2], _OPTIONAL_DOCUMENTS, *RERANK[3:], *TEI_RERANK[1:])
