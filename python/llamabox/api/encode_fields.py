@@ -117,15 +117,12 @@ RERANK = (
     Field("normalize", boolean, "call.normalize"),
 )
 
-TEI_RERANK = (
-    Field("query", text_of, "call.query", required=True),
-    Field("texts", check_documents, "call.texts", required=True),
+TEXTS = (
+    Field("texts", check_documents, "call.texts"),
     Field("return_text", boolean, "call.return_text"),
     Field("raw_scores", boolean, "call.raw_scores"),
     # What is too long is refused here.
     Field("truncate", only(False), "call.truncate"),
 )
 
-_OPTIONAL_DOCUMENTS = replace(RERANK[2], required=False)
-
-EITHER_RERANK = (*RERANK[:2], _OPTIONAL_DOCUMENTS, *RERANK[3:], *TEI_RERANK[1:])
+EITHER_RERANK = (*(replace(field, required=field.name == "query") for field in RERANK), *TEXTS)

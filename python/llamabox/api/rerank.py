@@ -12,7 +12,7 @@ from llamabox.api.completion import client_gone
 from llamabox.api.encode_fields import RERANK
 from llamabox.api.encoding import Encoded, encode, usage_object
 from llamabox.api.json_body import read_body
-from llamabox.api.schema import read_fields
+from llamabox.api.schema import Values, read_fields
 from llamabox.http.message import Response
 
 _LEAST, _MOST = 0.001, 0.999
@@ -25,7 +25,13 @@ async def rerank(call: Call) -> Response:
     Normalized scores are between 0 and 1: two more pairs are scored for it, the query with itself
     and the query with an unknown word.
     """
-    values = await read_body(call.request.body, lambda body: read_fields(body, RERANK))
+    return await rank_documents(
+        call, await read_body(call.request.body, lambda body: read_fields(body, RERANK))
+    )
+
+
+async def rank_documents(call: Call, values: Values) -> Response:
+    """Answer a request whose fields are read. Raises LlamaboxError."""
     fields = values["call"]
     query, documents = fields["query"], fields["documents"]
     normalize = fields.get("normalize", True)

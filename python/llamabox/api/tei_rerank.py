@@ -9,9 +9,9 @@ import orjson
 
 from llamabox.api.call import Call
 from llamabox.api.checks import refuse
-from llamabox.api.encode_fields import RERANK, TEI_RERANK
+from llamabox.api.encode_fields import EITHER_RERANK, RERANK, TEXTS
 from llamabox.api.json_body import read_body
-from llamabox.api.rerank import rerank, score_pairs
+from llamabox.api.rerank import rank_documents, score_pairs
 from llamabox.api.schema import Values, read_fields
 from llamabox.http.message import Response
 
@@ -20,17 +20,24 @@ _SHARED = ("model", "query")
 
 async def rerank_either(call: Call) -> Response:
     """Rank ``texts`` in that form, ``documents`` in the other one. Raises LlamaboxError."""
-    values = await read_body(call.request.body, _fields_of)
-    return await rerank(call) if values is None else await _rerank_texts(call, values)
+    values = await read_body(call.request.body, _read)
+    rank = _rerank_texts if "texts" in values["call"] else rank_documents
+    return await rank(call, values)
 
 
-def _fields_of(body: dict[str, Any]) -> Values | None:
-    if "texts" not in body:
-        return None
-    for field in RERANK:
-        if field.name not in _SHARED and body.get(field.name) is not None:
-            refuse(field.name, "cannot be given together with texts")
-    return read_fields(body, TEI_RERANK)
+def _read(body: dict[str, Any]) -> Values:
+    values = read_fields(body, EITHER_RERANK)
+    given = values["call"]
+    if "texts" in given:
+        for name in (field.name for field in RERANK if field.name not in _SHARED):
+            if name in given:
+                refuse(name, "cannot be given together with texts")
+    elif "documents" not in given:
+        refuse("documents", "is required")
+    else:
+        for name in (field.name for field in TEXTS if field.name in given):
+            refuse(name, "has no meaning without texts")
+    return values
 
 
 async def _rerank_texts(call: Call, values: Values) -> Response:

@@ -140,6 +140,7 @@ def test_the_form_of_text_embeddings_inference(server: LiveServer) -> None:
         ({"texts": ["x"], "documents": ["x"]}, "documents"),
         ({"texts": ["x"], "normalize": True}, "normalize"),
         ({}, "documents"),
+        ({"documents": ["x"], "return_text": True}, "return_text"),
     ],
 )
 def test_refusals_of_that_form(server: LiveServer, fields: dict[str, Any], param: str) -> None:
