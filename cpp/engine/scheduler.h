@@ -20,6 +20,7 @@
 #include "engine/stats.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
+#include "spec/speculation.h"
 
 #include <cstdint>
 #include <memory>
@@ -74,6 +75,8 @@ private:
   void admit();
   // plan, draft, pack, decode
   StepPlan plan();
+  std::int32_t n_draft_max(const Sequence &sequence, std::int64_t now_ns) const;
+  void draft(const StepPlan &plan);
   PackedStep pack(const StepPlan &plan);
   bool make_cells(StepPlan &plan);
   void use_class(const PackedStep &step);
@@ -86,7 +89,7 @@ private:
   FinishReason make_context_room(Sequence &sequence);
   void note_token(Sequence &sequence, Token token, std::span<const float> logits);
   void stream(Sequence &sequence);
-  void account(const PackedStep &step, double ms);
+  void account(const PackedStep &step, double draft_ms, double ms);
   // encode
   void encode();
   void note_encoded(LiveRequest &request, std::int64_t begin_ns);
@@ -109,8 +112,10 @@ private:
   WaitQueue queue_;
   PrefixCache cache_;
   Admission admission_;
+  Speculation speculation_;
   const bool can_draft_;
-  const bool can_shift_; // a full context may lose tokens
+  std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
+  const bool can_shift_;                           // a full context may lose tokens
   StepCost cost_;
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none

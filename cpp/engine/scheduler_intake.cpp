@@ -113,6 +113,8 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->n_cache_reuse =
         generate.n == 1 ? generate.n_cache_reuse.value_or(params_.n_cache_reuse) : 0;
     sequence->wanted_slot = generate.slot;
+    sequence->n_draft_max =
+        generate.n_draft_max < 0 ? params_.speculation.n_max : generate.n_draft_max;
     sequence->return_tokens = generate.return_tokens;
     sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
     sequence->text = TextAssembler(arrival.stop);
