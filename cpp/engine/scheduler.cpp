@@ -185,7 +185,7 @@ void Scheduler::commit(const PackedStep &step) {
   }
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
-      settle(part, verify(*part.sequence->sampler, sampled_rows(part), part.draft.tokens));
+      settle(part, judge(part));
     }
   }
   // Only now, since another part may belong to the same request.
@@ -194,13 +194,14 @@ void Scheduler::commit(const PackedStep &step) {
   }
 }
 
-std::vector<std::span<const float>> Scheduler::sampled_rows(const PackedRows &part) {
+Verdict Scheduler::judge(const PackedRows &part) {
   std::vector<std::span<const float>> rows;
   const std::int32_t first = part.first_row + part.n_committed - 1;
   for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
     rows.push_back(models_.runner->logits(first + i));
   }
-  return rows;
+  Sequence &sequence = *part.sequence;
+  return verify(*sequence.sampler, rows, part.draft, sequence.drafts.random);
 }
 
 void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {
@@ -217,8 +218,7 @@ void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {
     n_kept += i < verdict.n_accepted && reason == FinishReason::kNone ? 1 : 0;
   }
   sequence.n_past += n_kept;
-  sequence.request->usage.n_draft += static_cast<std::int32_t>(part.draft.tokens.size());
-  sequence.request->usage.n_draft_accepted += n_kept;
+  note_draft(sequence, static_cast<std::int32_t>(part.draft.tokens.size()), n_kept);
   cache_.trim(sequence.slot, sequence.n_past);
   if (reason == FinishReason::kNone && verdict.error) {
     return note_unsampled(*sequence.request, *verdict.error);

@@ -65,6 +65,7 @@ private:
   // take in
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
+  void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);
@@ -84,7 +85,8 @@ private:
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  std::vector<std::span<const float>> sampled_rows(const PackedRows &part);
+  Verdict judge(const PackedRows &part);
+  void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
   void settle(const PackedRows &part, const Verdict &verdict);
   void note_unsampled(LiveRequest &request, const Error &error);
   FinishReason accept(Sequence &sequence, Token token);

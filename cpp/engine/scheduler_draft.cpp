@@ -21,6 +21,17 @@ std::int32_t Scheduler::n_draft_max(const Sequence &sequence, std::int64_t now_n
   return std::max(n, 0);
 }
 
+void Scheduler::note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept) {
+  sequence.request->usage.n_draft += n_drafted;
+  sequence.request->usage.n_draft_accepted += n_kept;
+  for (std::int32_t place = 1; place <= n_drafted; ++place) {
+    stats_.draft_places.observe(place);
+    if (place <= n_kept) {
+      stats_.accepted_draft_places.observe(place);
+    }
+  }
+}
+
 void Scheduler::draft(const StepPlan &step_plan) {
   drafts_.clear();
   if (!can_draft_ || step_plan.decodes.empty()) {
@@ -43,6 +54,7 @@ void Scheduler::draft(const StepPlan &step_plan) {
     seat.wish.stream = (sequence.order << 32U) + static_cast<std::uint64_t>(sequence.n_dropped) + 1;
     seat.wish.tokens = sequence.tokens;
     seat.wish.n_max = planned.n_draft;
+    seat.wish.temperature = sequence.draft_temperature;
     seat.n_dropped = sequence.n_dropped;
     seat.n_prompt = sequence.prompt->size();
     seat.state = &sequence.drafts;

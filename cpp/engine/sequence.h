@@ -70,6 +70,7 @@ struct Sequence {
       shown_tokens; // special ones that have a text; ascending
 
   std::int32_t n_draft_max = 0; // tokens of one draft
+  float draft_temperature = 0;  // that a drafter may draw with; 0: the likeliest tokens only
   DraftState drafts;
 
   Phase phase = Phase::kWaiting;

@@ -8,20 +8,20 @@ namespace llamabox {
 namespace {
 
 // Logits above other logits; of equal ones the lower token.
-bool is_better(const DraftChance &a, const DraftChance &b) {
+bool is_better(const TokenProbability &a, const TokenProbability &b) {
   return a.probability > b.probability || (a.probability == b.probability && a.token < b.token);
 }
 
 } // namespace
 
-std::vector<DraftChance> draft_chances(std::span<const float> logits, float temperature) {
-  std::vector<DraftChance> best; // with logits until the end
+std::vector<TokenProbability> draft_chances(std::span<const float> logits, float temperature) {
+  std::vector<TokenProbability> best; // with logits until the end
   best.reserve(kDraftCandidates + 1);
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (best.size() == kDraftCandidates && logits[i] <= best.back().probability) {
       continue;
     }
-    const DraftChance candidate{static_cast<Token>(i), logits[i]};
+    const TokenProbability candidate{static_cast<Token>(i), logits[i]};
     best.insert(std::ranges::upper_bound(best, candidate, is_better), candidate);
     if (best.size() > kDraftCandidates) {
       best.pop_back();
@@ -29,19 +29,19 @@ std::vector<DraftChance> draft_chances(std::span<const float> logits, float temp
   }
   const float largest = best.front().probability;
   float sum = 0;
-  for (DraftChance &candidate : best) {
+  for (TokenProbability &candidate : best) {
     const float scaled = (candidate.probability - largest) / (temperature > 0 ? temperature : 1.0F);
     candidate.probability = std::exp(scaled);
     sum += candidate.probability;
   }
-  for (DraftChance &candidate : best) {
+  for (TokenProbability &candidate : best) {
     candidate.probability /= sum;
   }
   return best;
 }
 
-Token draw(std::span<const DraftChance> chances, double at) {
-  for (const DraftChance &candidate : chances) {
+Token draw(std::span<const TokenProbability> chances, double at) {
+  for (const TokenProbability &candidate : chances) {
     at -= static_cast<double>(candidate.probability);
     if (at < 0) {
       return candidate.token;

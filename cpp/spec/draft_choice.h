@@ -15,9 +15,9 @@ inline constexpr std::size_t kDraftCandidates = 10;
 
 // The likeliest tokens, the best first, with chances that add up to 1. At temperature 0 the chances
 // are those of temperature 1, which say how sure the best is.
-std::vector<DraftChance> draft_chances(std::span<const float> logits, float temperature);
+std::vector<TokenProbability> draft_chances(std::span<const float> logits, float temperature);
 
 // The candidate in whose part of [0, 1) `at` lies.
-Token draw(std::span<const DraftChance> chances, double at);
+Token draw(std::span<const TokenProbability> chances, double at);
 
 } // namespace llamabox

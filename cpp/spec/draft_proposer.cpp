@@ -59,11 +59,13 @@ void DraftProposer::follow(const DraftWish &wish) {
   own.last_used = n_calls_;
   if (own.stream != wish.stream) {
     own.stream = wish.stream;
-    // An embedding of the target's means nothing to another model.
-    own.is_off = std::ranges::find(wish.tokens, kNoToken) != wish.tokens.end();
+    own.is_off = false;
     own.n_same = 0;
     take_prefix(wish);
   }
+  // An embedding of the target's means nothing to another model, nor does the target's padding.
+  const auto is_foreign = [this](Token token) { return token < 0 || token >= limits_.n_vocab; };
+  own.is_off = own.is_off || std::ranges::any_of(wish.tokens.subspan(own.n_same), is_foreign);
   // The last token is always run: its row has the logits that a draft begins with.
   const auto n_most = static_cast<Pos>(wish.tokens.size()) - 1;
   keep(wish.seq, std::min(n_common(own.tokens, wish.tokens, own.n_same), n_most));
@@ -171,7 +173,10 @@ void DraftProposer::take_tokens(std::vector<Job> &jobs) {
 
 // False: the draft is complete.
 bool DraftProposer::choose(const Job &job) {
-  std::vector<DraftChance> chances = draft_chances(runner_->logits(job.row), job.wish->temperature);
+  // The rest is padding.
+  const auto n_tokens = static_cast<std::size_t>(std::min(limits_.n_vocab, vocab_.n_tokens()));
+  std::vector<TokenProbability> chances =
+      draft_chances(runner_->logits(job.row).first(n_tokens), job.wish->temperature);
   if (chances.front().probability < p_min_) {
     return false;
   }
@@ -181,7 +186,7 @@ bool DraftProposer::choose(const Job &job) {
                     static_cast<double>(std::minstd_rand::max());
   const Token token = by_chance ? draw(chances, at) : chances.front().token;
   draft.tokens.push_back(token);
-  draft.chances.push_back(by_chance ? std::move(chances) : std::vector<DraftChance>{});
+  draft.chances.push_back(by_chance ? std::move(chances) : std::vector<TokenProbability>{});
   return static_cast<std::int32_t>(draft.tokens.size()) < job.n_max &&
          !vocab_.is_end_of_generation(token);
 }

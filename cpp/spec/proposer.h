@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/types.h"
+#include "model/token_probability.h"
 #include "spec/row_cost.h"
 
 #include <cstdint>
@@ -13,18 +14,12 @@
 
 namespace llamabox {
 
-// A token and the probability with which a drafter would draw it.
-struct DraftChance {
-  Token token = kNoToken;
-  float probability = 0;
-};
-
 // What may come next in one sequence.
 struct Draft {
   std::vector<Token> tokens;
   // For each token, all that the drafter could have drawn in its place, where it drew by chance;
   // empty where the token was certain.
-  std::vector<std::vector<DraftChance>> chances;
+  std::vector<std::vector<TokenProbability>> chances;
 };
 
 // A sequence that wants a draft.
@@ -33,7 +28,7 @@ struct DraftWish {
   std::uint64_t stream = 0;      // names the text: under one name tokens are only appended
   std::span<const Token> tokens; // the whole sequence so far
   std::int32_t n_max = 0;        // at least 1
-  float temperature = 0;         // of its sampler; 0 wants the likeliest tokens
+  float temperature = 0;         // to draw tokens with; 0 wants the likeliest
 };
 
 class Proposer {
