@@ -8,13 +8,13 @@
 
 namespace llamabox {
 
-// Room of one sequence's draft: one token comes without a draft, and the last one needs no row.
+// Room of one sequence's draft: one token comes without a draft, also the one that fills the context.
 std::int32_t Scheduler::n_draft_max(const Sequence &sequence, std::int64_t now_ns) const {
   if (!can_draft_ || sequence.phase != Phase::kDecode) {
     return 0;
   }
   std::int32_t n = std::min(sequence.n_draft_max, sequence.request->pace.n_due(now_ns) - 1);
-  n = std::min({n, limits_.n_ctx - sequence.n_tokens(), limits_.n_batch});
+  n = std::min({n, limits_.n_ctx - sequence.n_tokens() - 1, limits_.n_batch});
   if (sequence.max_tokens >= 0) {
     n = std::min(n, sequence.max_tokens - sequence.n_generated() - 1);
   }

@@ -1,5 +1,7 @@
 #include "spec/ngram_index.h"
 
+#include "spec/token_hash.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <utility>
@@ -8,7 +10,6 @@ namespace llamabox {
 namespace {
 
 constexpr std::size_t kLeastEntries = 256;
-constexpr std::uint64_t kMix = 0x9e3779b97f4a7c15U;
 
 std::span<const Token> ngram_before(std::span<const Token> tokens, std::int32_t end,
                                     std::int32_t n) {
@@ -18,12 +19,7 @@ std::span<const Token> ngram_before(std::span<const Token> tokens, std::int32_t 
 } // namespace
 
 std::uint32_t NgramIndex::hash_of(std::span<const Token> ngram) {
-  std::uint64_t hash = ngram.size();
-  for (const Token token : ngram) {
-    hash = (hash ^ static_cast<std::uint32_t>(token)) * kMix;
-    hash ^= hash >> 29U;
-  }
-  return static_cast<std::uint32_t>(hash >> 32U);
+  return static_cast<std::uint32_t>(token_hash(ngram.size(), ngram));
 }
 
 std::size_t NgramIndex::slot_of(std::uint32_t hash) const {

@@ -26,6 +26,7 @@ std::int32_t RowCost::index_of(std::int32_t n_rows) {
 
 void RowCost::observe(std::int32_t n_rows, double ms) {
   ++n_runs_;
+  const double expected = this->ms(n_rows);
   const std::int32_t index = index_of(n_rows);
   auto at = std::ranges::lower_bound(buckets_, index, {}, &Bucket::index);
   if (at == buckets_.end() || at->index != index) {
@@ -42,11 +43,10 @@ void RowCost::observe(std::int32_t n_rows, double ms) {
   const double weight = bucket.n_seen <= kFirst ? 1.0 / bucket.n_seen : kWeight;
   // A stall of the machine says little about rows.
   const double seen = bucket.n_seen > 2 ? std::min(ms, kMost * bucket.ms) : ms;
-  const double before = bucket.ms;
   bucket.rows += weight * (n_rows - bucket.rows);
   bucket.ms += weight * (seen - bucket.ms);
-  if (before > 0) {
-    follow_drift(bucket, seen / before);
+  if (expected > 0) {
+    follow_drift(bucket, ms / expected);
   }
 }
 

@@ -1,27 +1,15 @@
 #include "spec/shared_ngrams.h"
 
+#include "spec/token_hash.h"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 
 namespace llamabox {
-namespace {
-
-// A bijection whose every output bit depends on every input bit.
-std::uint64_t mixed(std::uint64_t value) {
-  value = (value ^ (value >> 30U)) * 0xbf58476d1ce4e5b9U;
-  value = (value ^ (value >> 27U)) * 0x94d049bb133111ebU;
-  return value ^ (value >> 31U);
-}
-
-} // namespace
 
 std::uint64_t SharedNgrams::key_of(LookupGroup group, std::span<const Token> ngram) {
-  std::uint64_t key = mixed(group + 1);
-  for (const Token token : ngram) {
-    key = mixed(key + static_cast<std::uint32_t>(token));
-  }
-  return key | 1U;
+  return token_hash(group, ngram) | 1U;
 }
 
 std::size_t SharedNgrams::first_of(std::uint64_t key) const {

@@ -7,9 +7,6 @@
 namespace llamabox {
 namespace {
 
-constexpr double kOwnWeight = 0.15;     // of what a sequence learns about itself
-constexpr double kOverallWeight = 0.02; // of the same for sequences to come
-
 // Tokens of a sequence that are indexed in one step: a long prompt takes several.
 constexpr std::int32_t kIndexedAtOnce = 8192;
 
@@ -41,7 +38,7 @@ Speculation::Speculation(SpeculationParams params, Proposer *drafter)
 void Speculation::learn(const DraftSeat &seat) {
   DraftState &state = *seat.state;
   if (!state.has_acceptance) {
-    state.acceptance = overall_;
+    state.acceptance.begin_with(overall_);
     state.has_acceptance = true;
   }
   const auto tokens = seat.wish.tokens;
@@ -52,11 +49,11 @@ void Speculation::learn(const DraftSeat &seat) {
     const auto end = std::ranges::mismatch(came.first(n), state.guess).in1;
     const auto n_right = static_cast<std::int32_t>(end - came.begin());
     const bool failed = n_right < static_cast<std::int32_t>(n);
-    state.acceptance.observe(state.guess_source, n_right, failed, kOwnWeight);
-    overall_.observe(state.guess_source, n_right, failed, kOverallWeight);
+    state.acceptance.observe(state.guess_source, n_right, failed);
+    overall_.observe(state.guess_source, n_right, failed);
   }
   state.guess.clear();
-  if (looks_up()) {
+  if (looks_up() && params_.share) {
     learn_shared(seat);
   }
 }

@@ -24,13 +24,14 @@ struct SpeculationParams {
   std::int32_t n_min = 0;  // a shorter draft is not verified
   std::int32_t lookup_ngram_min =
       0;             // least tokens that a lookup compares, up to kMaxNgram; 0: none
+  bool share = true; // lookups find what other requests wrote
   bool adapt = true; // false: drafts are as long as may be, whatever they cost
 };
 
 // What speculation knows of one sequence; the sequence owns it.
 struct DraftState {
   NgramIndex ngrams;
-  Acceptance acceptance;
+  Acceptance acceptance{4, 0.1};
   bool has_acceptance = false;
   std::vector<Token> guess; // tokens that may have come since
   GuessSource guess_source = GuessSource::kModel;
@@ -83,7 +84,7 @@ private:
   const SpeculationParams params_;
   Proposer *drafter_;
   SharedNgrams shared_;
-  Acceptance overall_; // of all sequences; what a new one begins with
+  Acceptance overall_{1, 0.01}; // of all sequences; what a new one begins with
   RowCost target_cost_;
   std::int32_t n_idle_ = 0; // steps without a draft that might have had one
   std::int32_t n_wait_;     // of them until one is tried

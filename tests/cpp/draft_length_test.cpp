@@ -162,13 +162,19 @@ TEST_CASE("one stall hardly moves a cost, a lasting change moves all") {
 }
 
 TEST_CASE("rates are learnt from what came true") {
-  Acceptance acceptance;
+  Acceptance acceptance(2, 0.1);
   for (int i = 0; i < 100; ++i) {
-    acceptance.observe(GuessSource::kNgram4, 3, true, 0.1);
-    acceptance.observe(GuessSource::kNgram1, 0, true, 0.1);
+    acceptance.observe(GuessSource::kNgram4, 3, true);
+    acceptance.observe(GuessSource::kNgram1, 0, true);
   }
   CHECK(acceptance.of(GuessSource::kNgram4).first > 0.95);
   CHECK(acceptance.of(GuessSource::kNgram4).later == doctest::Approx(0.67).epsilon(0.1));
   CHECK(acceptance.of(GuessSource::kNgram1).first < 0.05);
-  CHECK(acceptance.of(GuessSource::kModel).first == GuessRate().first);
+  CHECK(acceptance.of(GuessSource::kModel).first > 0.5);
+  CHECK(acceptance.of(GuessSource::kShared).first < 0.2);
+  Acceptance next(4, 0.1);
+  next.begin_with(acceptance);
+  CHECK(next.of(GuessSource::kNgram4).first > 0.95);
+  next.observe(GuessSource::kNgram4, 0, true);
+  CHECK(next.of(GuessSource::kNgram4).first == doctest::Approx(0.8).epsilon(0.02));
 }

@@ -139,6 +139,17 @@ TEST_CASE("what an earlier request wrote is looked up too") {
   CHECK(rig.done(second).usage.n_draft_accepted > 60);
 }
 
+TEST_CASE("what an earlier request wrote is left alone where requests are strangers") {
+  EngineParams params = drafting(4);
+  params.speculation.share = false;
+  Rig rig({.n_ctx = 512, .n_cells = 1024}, params);
+  rig.generate("the same question", 100);
+  rig.run_until_idle();
+  const RequestId second = rig.generate("the same question", 100);
+  rig.run_until_idle();
+  CHECK(rig.done(second).usage.n_draft == 0);
+}
+
 TEST_CASE("lookup and draft model work together") {
   const FakeModelParams model{.n_ctx = 512, .n_cells = 1024, .fixed_text = "over and over. "};
   DraftRig one(model, drafting(2));
@@ -159,7 +170,7 @@ TEST_CASE("a request can have fewer drafts or none") {
     const RequestId id = one.rig.submit(std::move(request));
     one.rig.run_until_idle();
     CHECK(one.rig.text(id) == alone("tell me", 30));
-    CHECK(one.rig.done(id).usage.n_draft == (n == 0 ? 0 : 20));
+    CHECK(one.rig.done(id).usage.n_draft == (n == 0 ? 0 : 19));
   }
 }
 
