@@ -198,7 +198,8 @@ def table(rounds: list[dict[str, Result]], args: argparse.Namespace) -> list[str
     def median(key: str) -> float:
         return statistics.median(found[key].tok_s for found in rounds) if key in rounds[0] else 0.0
 
-    head = f"{'drafts':8} {'text':8} {'streams':>7} {'tok/s':>9} {'accepted':>9} {'x none':>7} {'x peer':>7}"
+    head = f"{'drafts':8} {'text':8} {'streams':>7} {'tok/s':>9} {'accepted':>9}"
+    head += f" {'x none':>7} {'x peer':>7}"
     lines = [head]
     for name in ("none", "model", "lookup", "both"):
         for kind in ("repeats", "stories"):
@@ -209,9 +210,8 @@ def table(rounds: list[dict[str, Result]], args: argparse.Namespace) -> list[str
                 accepted = sum(found[name + at].n_accepted for found in rounds)
                 share = f"{accepted / drafted:9.0%}" if drafted else f"{'-':>9}"
                 rival = f"{own / peer:7.2f}" if peer else f"{'-':>7}"
-                lines.append(
-                    f"{name:8} {kind:8} {streams:7} {own:9.1f} {share} {own / none:7.2f} {rival}"
-                )
+                line = f"{name:8} {kind:8} {streams:7} {own:9.1f} {share}"
+                lines.append(f"{line} {own / none:7.2f} {rival}")
     return lines
 
 

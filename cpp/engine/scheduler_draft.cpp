@@ -8,7 +8,7 @@
 
 namespace llamabox {
 
-// Room of one sequence's draft: one token comes without a draft, also the one that fills the context.
+// Room of one sequence's draft: one token comes without it, also the one that fills the context.
 std::int32_t Scheduler::n_draft_max(const Sequence &sequence, std::int64_t now_ns) const {
   if (!can_draft_ || sequence.phase != Phase::kDecode) {
     return 0;

@@ -1,4 +1,5 @@
 // What a chain of llama.cpp's samplers would draw from: all but its last, which draws, are applied.
+// Guarantee: the chain's random state stays as it is.
 // Thread rule: one thread at a time. Covered by tests/cpp/llama/sampler_distribution_test.cpp.
 #pragma once
 

@@ -50,6 +50,22 @@ std::string vocab_difference(const llama_vocab *target, const llama_vocab *draft
   return same_begin && same_end ? "" : "its texts begin or end with another token than the model's";
 }
 
+// The draft model, before there is a context of it.
+const LoadedModel &checked(const LoadedModel &draft, const LoadedModel &target,
+                           const std::string &path) {
+  const std::string architecture = draft.info().architecture;
+  if (architecture == "eagle3" || architecture == "dflash") {
+    refuse(path, "a model of the kind " + architecture +
+                     " guesses from the inner states of another, which this version does not do");
+  }
+  check_model_kind(draft.get());
+  const std::string difference = vocab_difference(target.vocab(), draft.vocab());
+  if (!difference.empty()) {
+    refuse(path, difference);
+  }
+  return draft;
+}
+
 ModelParams model_params(const LlamaParams &params) {
   ModelParams draft;
   draft.model_path = params.draft.model_path;
@@ -76,15 +92,10 @@ ContextParams context_params(const LoadedContext &target) {
 
 LoadedDraft::LoadedDraft(const LlamaParams &params, const LoadedModel &model, LoadedContext &target)
     : model_(model_params(params)), adapters_(model_, params.draft.model_path, {}),
-      context_(model_, context_params(target)) {
-  const std::string &path = params.draft.model_path;
-  check_model_kind(model_.get());
-  const std::string difference = vocab_difference(model.vocab(), model_.vocab());
-  if (!difference.empty()) {
-    refuse(path, difference);
-  }
+      context_(checked(model_, model, params.draft.model_path), context_params(target)) {
   if (!LlamaKvMemory(context_).traits().can_cut) {
-    refuse(path, "its memory cannot take tokens back, and drafts are often wrong");
+    refuse(params.draft.model_path,
+           "its memory cannot take tokens back, and drafts are often wrong");
   }
   context_.share_threads(target);
 }

@@ -1,4 +1,5 @@
-// A token and how likely it is to be drawn.
+// A token and how likely it is to be drawn, by a sampler or by a drafter; where there are several,
+// they add up to 1.
 // Thread rule: plain value. Covered by verify_test and sampler_test.
 #pragma once
 

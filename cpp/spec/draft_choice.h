@@ -1,4 +1,5 @@
-// How a drafter chooses a token: among its few likeliest candidates, by chance or the best.
+// How a drafter chooses a token: among its few likeliest candidates, by chance or the best. What
+// is unlikely for it is not worth a row of the target's step.
 // Thread rule: pure functions. Covered by draft_proposer_test.
 #pragma once
 
