@@ -192,6 +192,7 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   traits.n_cells = params.n_cells;
   traits.n_window = params.n_window;
   traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
+  traits.can_cut = params.kind != KvKind::kRecurrent && params.kind != KvKind::kHybrid;
   traits.can_shift =
       params.can_shift && (params.kind == KvKind::kUnified || params.kind == KvKind::kSplit);
   auto kv = std::make_unique<FakeKv>(traits, params.n_slots);
