@@ -199,7 +199,7 @@ void Scheduler::commit(const PackedStep &step) {
   }
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
-      verify(part);
+      settle(part, verify(*part.sequence->sampler, sampled_rows(part), part.draft));
     }
   }
   // Only now, since another part may belong to the same request.
@@ -208,34 +208,35 @@ void Scheduler::commit(const PackedStep &step) {
   }
 }
 
-void Scheduler::verify(const PackedRows &part) {
-  Sequence &sequence = *part.sequence;
-  const std::int32_t slot = sequence.slot;
-  const std::int32_t n_draft = static_cast<std::int32_t>(part.draft.size());
+std::vector<std::span<const float>> Scheduler::sampled_rows(const PackedRows &part) {
+  std::vector<std::span<const float>> rows;
   const std::int32_t first = part.first_row + part.n_committed - 1;
-  std::int32_t n_accepted = 0;
+  for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.size()); ++i) {
+    rows.push_back(models_.runner->logits(first + i));
+  }
+  return rows;
+}
+
+void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {
+  Sequence &sequence = *part.sequence;
+  const std::int32_t first = part.first_row + part.n_committed - 1;
   FinishReason reason = FinishReason::kNone;
   may_admit_ = may_admit_ || sequence.phase == Phase::kPrefill; // siblings wait for its prompt
   sequence.phase = Phase::kDecode;
-  for (std::int32_t i = 0; i <= n_draft; ++i) {
-    const std::span<const float> logits = models_.runner->logits(first + i);
-    const Token token = choose(sequence, logits);
-    if (token == kNoToken) {
-      cache_.trim(slot, sequence.n_past);
-      return;
-    }
-    note_token(sequence, token, logits);
+  std::int32_t n_kept = 0; // accepted drafts that the text goes on behind
+  for (std::int32_t i = 0; i < std::ssize(verdict.tokens) && reason == FinishReason::kNone; ++i) {
+    const Token token = verdict.tokens[static_cast<std::size_t>(i)];
+    note_token(sequence, token, first + i);
     reason = accept(sequence, token);
-    const bool as_drafted = i < n_draft && part.draft[static_cast<std::size_t>(i)] == token;
-    if (!as_drafted || reason != FinishReason::kNone) {
-      break;
-    }
-    ++n_accepted;
-    ++sequence.n_past;
+    n_kept += i < verdict.n_accepted && reason == FinishReason::kNone ? 1 : 0;
   }
-  sequence.request->usage.n_draft += n_draft;
-  sequence.request->usage.n_draft_accepted += n_accepted;
-  cache_.trim(slot, sequence.n_past);
+  sequence.n_past += n_kept;
+  sequence.request->usage.n_draft += static_cast<std::int32_t>(part.draft.size());
+  sequence.request->usage.n_draft_accepted += n_kept;
+  cache_.trim(sequence.slot, sequence.n_past);
+  if (reason == FinishReason::kNone && verdict.error) {
+    return note_unsampled(*sequence.request, *verdict.error);
+  }
   if (reason == FinishReason::kNone && sequence.n_tokens() >= limits_.n_ctx) {
     reason = make_context_room(sequence);
   }
@@ -246,17 +247,10 @@ void Scheduler::verify(const PackedRows &part) {
   }
 }
 
-Token Scheduler::choose(Sequence &sequence, std::span<const float> logits) {
-  try {
-    const Token token = sequence.sampler->sample(logits);
-    sequence.sampler->accept(token);
-    return token;
-  } catch (const Error &error) {
-    const auto is_same = [&](const auto &entry) { return entry.first == sequence.request; };
-    if (std::ranges::none_of(unsampled_, is_same)) {
-      unsampled_.emplace_back(sequence.request, error);
-    }
-    return kNoToken;
+void Scheduler::note_unsampled(LiveRequest &request, const Error &error) {
+  const auto is_same = [&](const auto &entry) { return entry.first == &request; };
+  if (std::ranges::none_of(unsampled_, is_same)) {
+    unsampled_.emplace_back(&request, error);
   }
 }
 

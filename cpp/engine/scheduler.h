@@ -21,6 +21,7 @@
 #include "engine/step_cost.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
+#include "spec/verify.h"
 
 #include <cstdint>
 #include <memory>
@@ -81,11 +82,12 @@ private:
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  void verify(const PackedRows &part);
-  Token choose(Sequence &sequence, std::span<const float> logits);
+  std::vector<std::span<const float>> sampled_rows(const PackedRows &part);
+  void settle(const PackedRows &part, const Verdict &verdict);
+  void note_unsampled(LiveRequest &request, const Error &error);
   FinishReason accept(Sequence &sequence, Token token);
   FinishReason make_context_room(Sequence &sequence);
-  void note_token(Sequence &sequence, Token token, std::span<const float> logits);
+  void note_token(Sequence &sequence, Token token, std::int32_t row);
   void stream(Sequence &sequence);
   void account(const PackedStep &step, double ms);
   // encode
