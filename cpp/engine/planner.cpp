@@ -20,9 +20,10 @@ std::int32_t alone_rows(const StepRoom &room, const Candidate &first) {
   const double within =
       room.budget.is_known() ? room.budget.rows_within(first.n_past) : room.n_ubatch;
   const auto n_within = static_cast<std::int32_t>(std::min<double>(within, room.n_batch));
-  const std::int32_t n_rows = n_within >= room.n_ubatch
-                                  ? n_within / room.n_ubatch * room.n_ubatch
-                                  : std::max(n_within, std::min(kLeastAloneRows, room.n_ubatch));
+  const std::int32_t n_rows =
+      n_within >= room.n_ubatch
+          ? n_within / room.n_ubatch * room.n_ubatch
+          : std::max(n_within / kTileRows * kTileRows, std::min(kLeastAloneRows, room.n_ubatch));
   return std::min(room.n_batch, std::max(n_rows, first.n_min));
 }
 

@@ -23,8 +23,9 @@ inline constexpr std::int32_t kFirstPrefillRows = 64;
 // is cancelled, waits for its end.
 inline constexpr double kAloneMs = 500;
 
-// Fewer rows in a step of prefills alone would cost speed.
+// Fewer rows in a step of prefills alone would cost speed, as would pieces of tiles.
 inline constexpr std::int32_t kLeastAloneRows = 128;
+inline constexpr std::int32_t kTileRows = 64;
 
 // A turn of a class while another one waits: at most so many steps, and no step begins after so
 // long. Switching costs upstream a new plan of its computation, so it is not done in every step.

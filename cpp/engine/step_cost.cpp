@@ -25,7 +25,7 @@ constexpr std::size_t kStep = 3;
 
 constexpr double kLeastTargetMs = 50;
 constexpr double kMostTargetMs = 1000;
-constexpr double kDecodesInTarget = 5;
+constexpr double kDecodesInTarget = 6;
 
 } // namespace
 

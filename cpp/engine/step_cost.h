@@ -57,7 +57,7 @@ private:
 };
 
 // How long a step beside running streams may take: what was asked for, else so long that streams
-// keep a fifth of their speed while prompts are read, as those lose as little by it.
+// keep a sixth of their speed while prompts are read, which then lose a fifth of theirs.
 double itl_target_ms(std::optional<double> wanted_ms, double decode_ms);
 
 } // namespace llamabox

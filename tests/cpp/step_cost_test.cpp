@@ -108,6 +108,6 @@ TEST_CASE("little knowledge is used with care") {
 TEST_CASE("the target is what was asked for, else it follows the decode step within bounds") {
   CHECK(itl_target_ms(30, 500) == 30);
   CHECK(itl_target_ms({}, 2) == 50);
-  CHECK(itl_target_ms({}, 40) == 200);
+  CHECK(itl_target_ms({}, 40) == 240);
   CHECK(itl_target_ms({}, 900) == 1000);
 }
