@@ -109,6 +109,8 @@ class EngineConfig:
     n_slots: int = DEFAULT_N_SLOTS
     # Requests that may wait for a slot; one more is refused.
     max_queue: int = 256
+    # Milliseconds of a step beside running streams; None is chosen by what steps cost.
+    itl_target_ms: int | None = None
     # Compute threads while generating; None is one per physical core.
     n_threads: int | None = None
     # Compute threads while a prompt is read; None is the same as n_threads.
