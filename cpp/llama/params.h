@@ -113,6 +113,14 @@ struct ProjectorParams {
   std::int32_t n_audio_max = 1800; // seconds of one sound
 };
 
+// A small model that guesses what the other will say.
+struct DraftModelParams {
+  std::string model_path;                          // empty: none
+  std::int32_t n_gpu_layers = -1;                  // -1: all that fit
+  std::optional<std::vector<std::string>> devices; // none: all GPUs; empty: no GPU
+  float p_min = 0.8F; // a draft ends before a token of which the draft model is less sure
+};
+
 struct LlamaParams {
   ModelParams model;
   ContextParams context;
@@ -120,6 +128,7 @@ struct LlamaParams {
   ChatParams chat;
   EncoderParams encoder;
   ProjectorParams projector;
+  DraftModelParams draft;
 };
 
 } // namespace llamabox
