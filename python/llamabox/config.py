@@ -21,6 +21,7 @@ from llamabox.compute_config import (
     RopeConfig,
     ThreadsConfig,
 )
+from llamabox.image_config import ImageConfig
 from llamabox.rpc_config import RpcConfig
 from llamabox.sampler_names import SAMPLERS
 
@@ -248,6 +249,7 @@ class ServerConfig:
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    images: ImageConfig = field(default_factory=ImageConfig)
 
     def get(self, target: str) -> Any:
         """Return the field that ``target`` names as ``"group.field"``."""

@@ -112,7 +112,7 @@ def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    "words", [["--images"], ["--mmproj", "p.gguf"], ["-md", "d.gguf"], ["--model-draft=d.gguf"]]
+    "words", [["--mmproj", "p.gguf"], ["-md", "d.gguf"], ["--model-draft=d.gguf"]]
 )
 def test_options_of_other_servers_are_refused(
     served: _Served, capsys: pytest.CaptureFixture[str], words: list[str]
