@@ -18,8 +18,11 @@
 #include "base/request_registry.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
+#include "engine/step_cost.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
+#include "spec/speculation.h"
+#include "spec/verify.h"
 
 #include <cstdint>
 #include <memory>
@@ -63,6 +66,7 @@ private:
   // take in
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
+  void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);
@@ -74,19 +78,23 @@ private:
   void admit();
   // plan, draft, pack, decode
   StepPlan plan();
+  std::int32_t n_draft_max(const Sequence &sequence, std::int64_t now_ns) const;
+  void draft(const StepPlan &plan);
   PackedStep pack(const StepPlan &plan);
   bool make_cells(StepPlan &plan);
   void use_class(const PackedStep &step);
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  void verify(const PackedRows &part);
-  Token choose(Sequence &sequence, std::span<const float> logits);
+  Verdict judge(const PackedRows &part);
+  void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
+  void settle(const PackedRows &part, const Verdict &verdict);
+  void note_unsampled(LiveRequest &request, const Error &error);
   FinishReason accept(Sequence &sequence, Token token);
   FinishReason make_context_room(Sequence &sequence);
-  void note_token(Sequence &sequence, Token token, std::span<const float> logits);
+  void note_token(Sequence &sequence, Token token, std::int32_t row);
   void stream(Sequence &sequence);
-  void account(const PackedStep &step, double ms);
+  void account(const PackedStep &step, double draft_ms, double ms);
   // encode
   void encode();
   void note_encoded(LiveRequest &request, std::int64_t begin_ns);
@@ -109,8 +117,10 @@ private:
   WaitQueue queue_;
   PrefixCache cache_;
   Admission admission_;
+  Speculation speculation_;
   const bool can_draft_;
-  const bool can_shift_; // a full context may lose tokens
+  std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
+  const bool can_shift_;                           // a full context may lose tokens
   StepCost cost_;
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none
@@ -125,6 +135,7 @@ private:
   std::int32_t n_last_held_ = 0;    // by their pace, in the last plan
   std::int32_t n_last_classes_ = 0; // among its rows
   bool ended_something_ = false;    // in the last step
+  bool last_had_prefill_ = false;   // the last plan
   bool may_admit_ = false; // what the queue waits for has changed since it was last looked at
   std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };

@@ -68,6 +68,7 @@ LlamaKvMemory::LlamaKvMemory(const LoadedContext &context)
   }
   traits_.can_share =
       unified && (traits_.kind == KvKind::kUnified || traits_.kind == KvKind::kSlidingWindow);
+  traits_.can_cut = can_cut_;
   // Upstream says yes for recurrent states too, which cannot forget a token.
   traits_.can_shift = can_cut_ && llama_memory_can_shift(memory_);
 }

@@ -13,6 +13,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+from llamabox.chat_config import ChatConfig
 from llamabox.compute_config import (
     AdapterConfig,
     ContextConfig,
@@ -21,6 +22,7 @@ from llamabox.compute_config import (
     RopeConfig,
     ThreadsConfig,
 )
+from llamabox.draft_config import DraftConfig
 from llamabox.image_config import ImageConfig
 from llamabox.rpc_config import RpcConfig
 from llamabox.sampler_names import SAMPLERS
@@ -109,6 +111,8 @@ class EngineConfig:
     n_slots: int = DEFAULT_N_SLOTS
     # Requests that may wait for a slot; one more is refused.
     max_queue: int = 256
+    # Milliseconds of a step beside running streams; None is chosen by what steps cost.
+    itl_target_ms: int | None = None
     # Compute threads while generating; None is one per physical core.
     n_threads: int | None = None
     # Compute threads while a prompt is read; None is the same as n_threads.
@@ -189,24 +193,6 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatConfig:
-    """How conversations become prompts."""
-
-    # A built-in template's name; None takes the model's own.
-    template: str | None = None
-    # A file with a Jinja template that replaces the model's; None takes the model's own.
-    template_file: str | None = None
-    # Whether the command line asked for Jinja. Without a built-in template it is used anyway.
-    jinja: bool = False
-    # Variables of the template that a request may set again.
-    template_kwargs: dict[str, Any] = field(default_factory=dict)
-    # Whether a model that can think does, unless a request says otherwise.
-    enable_reasoning: bool = True
-    # Tokens that a thinking block may have unless a request says otherwise; None is no limit.
-    reasoning_budget: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What goes to stderr."""
 
@@ -249,6 +235,7 @@ class ServerConfig:
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    draft: DraftConfig = field(default_factory=DraftConfig)
     images: ImageConfig = field(default_factory=ImageConfig)
 
     def get(self, target: str) -> Any:

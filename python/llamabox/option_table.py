@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from llamabox.compute_options import COMPUTE_OPTIONS
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
+from llamabox.draft_options import DRAFT_OPTIONS
 from llamabox.image_options import IMAGE_OPTIONS
 from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
@@ -87,8 +88,12 @@ _SERVER_OPTIONS = (
             Store("http.write_stall_s", seconds())),
     _server("--sse-ping-interval", "Comment in a silent stream every so many seconds; 0 = none",
             Store("http.sse_ping_interval_s", seconds(off_at_zero=True))),
-    _server("--max-queue", "Requests that may wait for a slot before one is refused",
+    _server("--max-queue --queue-size", "Requests that may wait for a slot before one is refused",
             Store("engine.max_queue", integer(1, 65536))),
+    _server("--itl-target-ms",
+            "Longest step beside running streams, in ms; 0 = six times what theirs alone takes",
+            Store("engine.itl_target_ms", integer(1, 60_000, special={0: None},
+                                                  meaning="0 for automatic")), "0"),
     _server("--no-supervise", "Serve in this process instead of a restarted worker",
             Assign("process.supervise", False)),
     _server("--metrics", "Answer GET /metrics in the Prometheus text format",
@@ -164,8 +169,6 @@ _CONTEXT_OPTIONS = (
                 Assign("model.use_mlock", True)),
     _completion("--mmproj", "Projector of a vision model; not in this version",
                 Refuse(needs_model=True)),
-    _completion("-md --model-draft", "Draft model; not in this version",
-                Refuse(needs_model=True)),
 )  # fmt: skip
 
 _CHAT_TEMPLATES = (
@@ -226,6 +229,7 @@ OPTIONS: tuple[Option, ...] = (
     + _SERVER_OPTIONS
     + ACCESS_OPTIONS
     + _CONTEXT_OPTIONS
+    + DRAFT_OPTIONS
     + COMPUTE_OPTIONS
     + _CHAT_OPTIONS
     + _SAMPLING_OPTIONS

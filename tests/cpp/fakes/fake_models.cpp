@@ -109,7 +109,10 @@ struct FakeOwner final : ModelOwner {};
 
 } // namespace
 
-RunnerLimits FakeRunner::limits() const { return {params_.n_ctx, params_.n_batch, kFakeVocab, 4}; }
+RunnerLimits FakeRunner::limits() const {
+  const std::int32_t n_ubatch = params_.n_ubatch > 0 ? params_.n_ubatch : params_.n_batch;
+  return {params_.n_ctx, params_.n_batch, kFakeVocab, 4, n_ubatch};
+}
 
 void FakeRunner::set_loras(std::span<const LoraScale> loras) {
   ++n_switches;
@@ -130,6 +133,7 @@ DecodeStatus FakeRunner::decode(const Batch &batch) {
     return DecodeStatus::kNoCells;
   }
   last_ = batch;
+  logits_.assign(batch.size(), {});
   lengths_.clear();
   for (const Row &row : batch) {
     kv_.append(row, salt_);
@@ -165,9 +169,12 @@ std::span<const float> FakeRunner::logits(std::int32_t row) {
   if (!last_.at(at).logits) {
     throw std::logic_error("the row did not ask for logits");
   }
-  logits_.assign(kFakeVocab, 0.0F);
-  logits_[static_cast<std::size_t>(next_token(last_[at].seq, lengths_[at]))] = 1.0F;
-  return logits_;
+  std::vector<float> &logits = logits_.at(at);
+  if (logits.empty()) {
+    logits.assign(kFakeVocab, 0.0F);
+    logits[static_cast<std::size_t>(next_token(last_[at].seq, lengths_[at]))] = 1.0F;
+  }
+  return logits;
 }
 
 std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHandles *handles) {
@@ -188,6 +195,7 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   traits.n_cells = params.n_cells;
   traits.n_window = params.n_window;
   traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
+  traits.can_cut = params.kind != KvKind::kRecurrent && params.kind != KvKind::kHybrid;
   traits.can_shift =
       params.can_shift && (params.kind == KvKind::kUnified || params.kind == KvKind::kSplit);
   auto kv = std::make_unique<FakeKv>(traits, params.n_slots);

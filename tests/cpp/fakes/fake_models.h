@@ -23,6 +23,7 @@ struct FakeModelParams {
   std::int32_t n_ctx = 256;
   std::int32_t n_cells = 256;
   std::int32_t n_batch = 64;
+  std::int32_t n_ubatch = 0; // 0: as n_batch
   std::int32_t n_slots = 4;
   std::int32_t end_one_in = 0; // chance of the end token: one in this many; 0: never
   KvKind kind = KvKind::kUnified;
@@ -60,8 +61,8 @@ private:
   FakeModelParams params_;
   std::uint64_t salt_ = 0; // made of the adapters; goes into what memory holds
   Batch last_;
-  std::vector<Pos> lengths_; // of each row's sequence after the row
-  std::vector<float> logits_;
+  std::vector<Pos> lengths_;               // of each row's sequence after the row
+  std::vector<std::vector<float>> logits_; // by row; empty until asked for
 };
 
 // The parts of a fake model that tests want to reach after handing it to an engine.

@@ -43,7 +43,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def images() -> Iterator[LiveServer]:
-    live = LiveServer(fake_image_engine(n_loras=2), IMAGES)
+    live = LiveServer(fake_image_engine(), IMAGES)
     yield live
     live.close()
 

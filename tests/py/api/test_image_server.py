@@ -39,7 +39,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def images() -> Iterator[LiveServer]:
-    live = LiveServer(fake_image_engine(n_loras=2), IMAGES)
+    live = LiveServer(fake_image_engine(), IMAGES)
     yield live
     live.close()
 
@@ -90,7 +90,8 @@ def test_refusals_name_the_field(
     reply = images.post(PATH, {**wanted(stream=stream), **fields})
     assert reply.status == 400
     assert reply.error["param"] == param
-    assert reply.error["type"] == "invalid_request_error"
+    kind = "not_supported_error" if param == "slg_scale" else "invalid_request_error"
+    assert reply.error["type"] == kind
 
 
 def test_routes_of_text_models_are_not_there(images: LiveServer) -> None:
