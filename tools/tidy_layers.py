@@ -31,6 +31,8 @@ PY_CORE = {
     "devices",
     "engine",
     "event",
+    "image_engine",
+    "image_loader",
     "measure",
     "metrics",
     "model_loader",

@@ -15,7 +15,7 @@
 #include "engine/params.h"
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
-#include "engine/request_registry.h"
+#include "base/request_registry.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
 #include "engine/step_cost.h"

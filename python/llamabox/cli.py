@@ -108,6 +108,10 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
             "--lora and --control-vector need --model: the built-in demo model is only for a plain"
             " text server"
         )
+    if path is None and config.images.enabled:
+        raise UsageError(
+            "--images needs --model: the built-in demo model is only for a plain text server"
+        )
     if config.rpc != RpcConfig():
         _warn(Notice("the flags act on an RPC server only: they need a port", "--rpc-server-port"))
     if not encoder.embeds:

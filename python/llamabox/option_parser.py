@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llamabox.config import ServerConfig
+from llamabox.image_options import TEXT_ONLY
 from llamabox.option_environment import VariableError, find_variables
 from llamabox.option_table import BY_NAME
 from llamabox.option_values import Value
@@ -235,7 +236,17 @@ def _checked(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:
             f"{spelled['engine.type_v']}: {engine.type_v} is not allowed with --no-flash-attn;"
             " expected one of f32, f16, bf16"
         )
+    if config.images.enabled:
+        _check_images(spelled)
     return _checked_sampling(_checked_compute(config, spelled), spelled)
+
+
+def _check_images(spelled: dict[str, str]) -> None:
+    for target in TEXT_ONLY:
+        if target in spelled:
+            raise UsageError(
+                f"{spelled[target]}: not allowed with --images, which cannot follow it"
+            )
 
 
 def _checked_compute(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from llamabox.compute_options import COMPUTE_OPTIONS
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
 from llamabox.draft_options import DRAFT_OPTIONS
+from llamabox.image_options import IMAGE_OPTIONS
 from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
     Value,
@@ -120,7 +121,8 @@ _SERVER_OPTIONS = (
             Assign("model.warmup", False)),
     _server("--embeddings --embedding", "Make embeddings, beside the text of a chat model",
             Assign("encoder.embeddings", True)),
-    _server("--images", "Image endpoints; not in this version", Refuse(needs_model=True)),
+    _server("--images", "Make images instead of text, with a model that does",
+            Assign("images.enabled", True)),
     _server("--rerank --reranking", "Rank documents and make embeddings; no text is generated",
             Assign("encoder.rerank", True)),
 )  # fmt: skip
@@ -232,6 +234,7 @@ OPTIONS: tuple[Option, ...] = (
     + _CHAT_OPTIONS
     + _SAMPLING_OPTIONS
     + SAMPLER_OPTIONS
+    + IMAGE_OPTIONS
     + RPC_OPTIONS
 )
 

@@ -17,6 +17,7 @@ class Group(StrEnum):
     GENERAL = "general"
     SERVER = "server"
     COMPLETION = "server/completion"
+    IMAGES = "server/images"
     RPC_SERVER = "rpc-server"
 
 

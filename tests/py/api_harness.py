@@ -20,6 +20,7 @@ from llamabox.engine import Engine
 from llamabox.http.bind import bind
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
+from llamabox.image_engine import ImageEngine
 from llamabox.worker import server_options
 
 STARTED_AT = 1_700_000_000
@@ -69,7 +70,10 @@ class LiveServer:
     """Serves until ``close``. Without an engine it is a server whose model still loads."""
 
     def __init__(
-        self, engine: Engine | None, config: ServerConfig, limits: Limits | None = None
+        self,
+        engine: Engine | ImageEngine | None,
+        config: ServerConfig,
+        limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.app = App(Settings(config, self.limits, STARTED_AT))

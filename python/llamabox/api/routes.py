@@ -19,6 +19,7 @@ from llamabox.api.encode_fields import (
 )
 from llamabox.api.facts import props, slots
 from llamabox.api.gates import Need
+from llamabox.api.image_call import ImageHandler
 from llamabox.api.infill import infill
 from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
@@ -46,7 +47,8 @@ class ModelRoute:
 
     method: str
     path: str
-    handler: CallHandler
+    # Of the one kind of server or the other; the tables below do not mix them.
+    handler: CallHandler | ImageHandler
     # One line for the description of the server.
     summary: str
     # The fields of the request; empty for a request without a body.
@@ -57,6 +59,8 @@ class ModelRoute:
     parameters: Sequence[dict[str, Any]] = ()
     # What takes the whole body, where that is no object of fields.
     body: Check | None = None
+    # Whether the body is a form, whose files may be large.
+    form: bool = False
     # What the server must have been started for.
     needs: Need = Need.NOTHING
 

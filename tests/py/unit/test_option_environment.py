@@ -122,9 +122,9 @@ def test_what_an_option_on_the_command_line_needs_may_stand_in_a_variable() -> N
 
 
 def test_refused_options_are_refused_here_too() -> None:
-    ((flag, _),) = parse([], {"LLAMA_BOX_IMAGES": "1"}).refused
-    assert flag == "LLAMA_BOX_IMAGES"
-    assert parse([], {"LLAMA_BOX_IMAGES": "0"}).refused == ()
+    ((flag, _),) = parse([], {"LLAMA_BOX_MMPROJ": "p"}).refused
+    assert flag == "LLAMA_BOX_MMPROJ"
+    assert parse([], {"LLAMA_BOX_MMPROJ": ""}).refused == ()
 
 
 def test_help_and_version_answer_whatever_the_environment_holds() -> None:

@@ -181,7 +181,7 @@ def test_an_action_ends_the_reading_where_it_stands() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["--images", "-md d.gguf", "--mmproj=p"],
+    ["--mmproj=p"],
 )
 def test_refused_options_are_reported_with_their_words_skipped(words: str) -> None:
     command_line = parse([*words.split(), "--port", "1"])

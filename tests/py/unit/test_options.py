@@ -36,6 +36,8 @@ _OURS_ONLY = {
     "-no-kvu",
     "--no-kv-unified",
     "--rpc-server-cache-size",
+    "--image-llm-model",
+    "--image-skip-layer",
 }
 
 
@@ -99,6 +101,7 @@ def test_every_spelling_switches_its_field(first: str) -> None:
         "--enable-reasoning": "--no-enable-reasoning",
         "--warmup": "--no-warmup",
         "--mmap": "--no-mmap",
+        "--image-no-vae-tiling": "--image-vae-tiling",
         "--no-flash-attn": "-fa",
     }
     before = [opposite[first]] if first in opposite else []
@@ -136,6 +139,7 @@ def test_help_shows_each_option_on_one_line_with_its_exact_default() -> None:
         "general:",
         "server:",
         "server/completion:",
+        "server/images:",
         "rpc-server:",
     ]
 
