@@ -15,12 +15,19 @@ std::int32_t n_min_rows(const Sequence &sequence) {
   return span && !span->can_split ? span->start + span->n_rows - sequence.n_past : 1;
 }
 
+// Rows of the next chunk that run in a step of their own.
+std::int32_t n_alone_rows(const Sequence &sequence) {
+  const MediaSpan *span = sequence.prompt->span_of(sequence.n_past);
+  return span && span->alone ? span->start + span->n_rows - sequence.n_past : 0;
+}
+
 } // namespace
 
 Scheduler::Scheduler(SchedulerContext context)
     : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
-      shared_stats_(context.stats), slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
+      shared_stats_(context.stats), turns_(context.turns), slots_(params_.n_slots),
+      cache_(*models_.kv, params_.n_slots),
       admission_(slots_, queue_, cache_, params_.cache_prompt),
       speculation_(params_.speculation, models_.proposer.get()),
       // Rejected drafts are cut off again, which memory with recurrent state cannot do.
@@ -47,6 +54,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   StepPlan step_plan = plan();
   last_had_prefill_ = !step_plan.prefills.empty();
   PackedStep packed;
+  const ComputeTurn turn(turns_);
   const std::int64_t begin_ns = clock_.now_ns();
   draft(step_plan);
   const double draft_ms = ms_between(begin_ns, clock_.now_ns());
@@ -83,6 +91,7 @@ StepPlan Scheduler::plan() {
     candidate.n_past = sequence->n_past;
     candidate.n_left = sequence->n_left();
     candidate.n_min = n_min_rows(*sequence);
+    candidate.n_alone = n_alone_rows(*sequence);
     candidate.n_skipped = sequence->n_skipped;
     candidate.order = sequence->order;
     candidate.class_key = sequence->class_key;

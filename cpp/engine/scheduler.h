@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/compute_turns.h"
 #include "base/event_channel.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
@@ -40,7 +41,8 @@ struct SchedulerContext {
   const Clock &clock;
   RequestRegistry &registry;
   EventChannel &channel;
-  SharedStats &stats; // set before each step's events are pushed
+  SharedStats &stats;            // set before each step's events are pushed
+  ComputeTurns *turns = nullptr; // a step computes in its turn; null: nobody else computes
 };
 
 class Scheduler {
@@ -112,6 +114,7 @@ private:
   RequestRegistry &registry_;
   EventChannel &channel_;
   SharedStats &shared_stats_;
+  ComputeTurns *turns_;
 
   SlotTable slots_;
   WaitQueue queue_;

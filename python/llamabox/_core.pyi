@@ -38,12 +38,15 @@ __all__: list[str] = [
     "LogitBias",
     "LoraInfo",
     "LoraScale",
+    "MediaKind",
+    "MediaPlace",
     "ModelInfo",
     "ModelParams",
     "Models",
     "Numa",
     "PairPrompt",
     "Pooling",
+    "ProjectorParams",
     "RenderRequest",
     "Request",
     "Result",
@@ -81,6 +84,61 @@ __all__: list[str] = [
     "system_info",
 ]
 
+class MediaKind:
+    """
+    What a part of a message is.
+
+    Members:
+
+      IMAGE
+
+      AUDIO
+    """
+
+    AUDIO: typing.ClassVar[MediaKind]
+    IMAGE: typing.ClassVar[MediaKind]
+    __members__: typing.ClassVar[dict[str, MediaKind]]
+    @typing.overload
+    def __eq__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class MediaPlace:
+    """
+    A picture (RGB bytes) or a sound (a file), before byte `at` of a message's content.
+    """
+    def __init__(
+        self,
+        *,
+        kind: MediaKind,
+        content: typing_extensions.Buffer,
+        hash: typing.SupportsInt | typing.SupportsIndex,
+        width: typing.SupportsInt | typing.SupportsIndex = 0,
+        height: typing.SupportsInt | typing.SupportsIndex = 0,
+        at: typing.SupportsInt | typing.SupportsIndex = 0,
+        path: str = "",
+    ) -> None: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+
 class ToolCall:
     """
     A call that the assistant made; arguments are JSON text.
@@ -106,9 +164,12 @@ class ChatMessage:
         tool_calls: collections.abc.Sequence[ToolCall] = [],
         tool_call_id: str = "",
         name: str = "",
+        media: collections.abc.Sequence[MediaPlace] = [],
     ) -> None: ...
     @property
     def content(self) -> str: ...
+    @property
+    def media(self) -> list[MediaPlace]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -690,6 +751,7 @@ class EngineParams:
         context_shift: bool = False,
         n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
         n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
+        n_media_cached: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def cache_prompt(self) -> bool: ...
@@ -701,6 +763,8 @@ class EngineParams:
     def n_cache_reuse(self) -> int: ...
     @property
     def n_keep(self) -> int: ...
+    @property
+    def n_media_cached(self) -> int: ...
     @property
     def n_prompt_workers(self) -> int: ...
     @property
@@ -750,7 +814,11 @@ class Usage:
     Token counts and times (ms) of a request.
     """
     @property
+    def audio_seconds(self) -> float: ...
+    @property
     def decode_ms(self) -> float: ...
+    @property
+    def n_audio(self) -> int: ...
     @property
     def n_cached(self) -> int: ...
     @property
@@ -761,6 +829,8 @@ class Usage:
     def n_dropped(self) -> int: ...
     @property
     def n_generated(self) -> int: ...
+    @property
+    def n_image(self) -> int: ...
     @property
     def n_prompt(self) -> int: ...
     @property
@@ -853,6 +923,10 @@ class Stats:
     @property
     def n_looked_up_tokens(self) -> int: ...
     @property
+    def n_media_cached(self) -> int: ...
+    @property
+    def n_media_encoded(self) -> int: ...
+    @property
     def n_preempted(self) -> int: ...
     @property
     def n_preempted_tokens(self) -> int: ...
@@ -909,6 +983,8 @@ class ModelInfo:
     @property
     def has_rank_head(self) -> bool: ...
     @property
+    def hears_audio(self) -> bool: ...
+    @property
     def loras(self) -> list[LoraInfo]: ...
     @property
     def n_ctx_train(self) -> int: ...
@@ -924,6 +1000,8 @@ class ModelInfo:
     def names_pooling(self) -> bool: ...
     @property
     def pooling(self) -> str: ...
+    @property
+    def sees_images(self) -> bool: ...
     @property
     def size_bytes(self) -> int: ...
     @property
@@ -1477,6 +1555,18 @@ class EncoderParams:
     @property
     def rerank(self) -> bool: ...
 
+class ProjectorParams:
+    """
+    What turns pictures and sounds into embeddings.
+    """
+    def __init__(
+        self, *, path: str = "", n_audio_max: typing.SupportsInt | typing.SupportsIndex = 1800
+    ) -> None: ...
+    @property
+    def n_audio_max(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+
 class ChatParams:
     """
     The chat template instead of the model's own.
@@ -1499,6 +1589,7 @@ class LlamaParams:
         adapters: AdapterParams = ...,
         chat: ChatParams = ...,
         encoder: EncoderParams = ...,
+        projector: ProjectorParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
@@ -1510,6 +1601,8 @@ class LlamaParams:
     def encoder(self) -> EncoderParams: ...
     @property
     def model(self) -> ModelParams: ...
+    @property
+    def projector(self) -> ProjectorParams: ...
 
 class LogLevel:
     """
