@@ -103,13 +103,16 @@ void register_request(py::module_ &m) {
   py::class_<R>(m, "ImageRequest", "What images are made from.", py::module_local())
       .def(py::init([](const py::kwargs &fields) {
         R request;
-        const auto read = [&fields](const char *name, auto &value) {
+        std::size_t n_read = 0;
+        const auto read = [&](const char *name, auto &value) {
           if (fields.contains(name)) {
+            ++n_read;
             value = fields[name].cast<std::remove_reference_t<decltype(value)>>();
           }
         };
-        const auto read_pixels = [&fields](const char *name, SharedPixels &value) {
+        const auto read_pixels = [&](const char *name, SharedPixels &value) {
           if (fields.contains(name)) {
+            ++n_read;
             value = fields[name].cast<PyPixels>();
           }
         };
@@ -133,6 +136,9 @@ void register_request(py::module_ &m) {
         read("control_canny", request.control_canny);
         read("loras", request.loras);
         read("preview", request.preview);
+        if (n_read != fields.size()) {
+          throw py::type_error("an image request has no such field");
+        }
         return request;
       }))
       .def_readonly("n", &R::n)

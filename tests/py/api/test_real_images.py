@@ -30,7 +30,7 @@ sys.path.append(str(ROOT / "tests" / "models"))
 PATH = "/v1/images/generations"
 EDITS = "/v1/images/edits"
 SIDE = 256
-RED, BLUE = (210, 20, 40), (20, 40, 210)
+BLUE = (20, 40, 210)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def color_at(data: bytes, x: int, y: int) -> tuple[int, ...]:
 
 
 def is_near(found: tuple[int, ...], color: tuple[int, ...]) -> bool:
-    return all(abs(a - b) <= 8 for a, b in zip(found, color, strict=True))
+    return all(abs(a - b) <= 12 for a, b in zip(found, color, strict=True))
 
 
 def test_the_family_is_found(server: LiveServer) -> None:
@@ -146,23 +146,20 @@ def test_each_step_is_told_also_when_tiles_are_decoded(files: dict[str, Path]) -
     assert [item["progress"] for item in told] == [20.0, 40.0, 60.0, 80.0, 100.0]
 
 
-@pytest.mark.parametrize(("preview", "side"), [(True, SIDE // 4), ("full", SIDE)])
+@pytest.mark.parametrize(("preview", "side"), [(True, SIDE // 8), ("full", SIDE)])
 def test_previews_are_pictures(server: LiveServer, preview: Any, side: int) -> None:
-    options = {"preview": preview}
-    fields = wanted(sampling_steps=3, stream=True, stream_options=options)
+    fields = wanted(sampling_steps=3, stream=True, stream_options={"preview": preview})
     told = [event["data"][0] for event in server.post(PATH, fields).events()]
     shown = [Image.open(io.BytesIO(base64.b64decode(item["b64_json"]))) for item in told]
-    assert [picture.size[0] <= side for picture in shown] == [True, True, shown[2].size[0] <= side]
-    assert shown[-1].size == (SIDE, SIDE)
+    assert [picture.size for picture in shown] == [(side, side)] * 2 + [(SIDE, SIDE)]
     assert shown[0].tobytes() != shown[1].tobytes()
     assert pixels(told[-1]["b64_json"]) == images(server, sampling_steps=3)[0]
 
 
 def test_an_edit_keeps_the_picture_where_it_is_to_change_little(server: LiveServer) -> None:
     kept = edit(server, {"image": png(BLUE)}, strength=0.05, sampling_steps=20)
-    assert is_near(color_at(kept, SIDE // 2, SIDE // 2), BLUE) or kept != edit(
-        server, {"image": png(RED)}, strength=0.05, sampling_steps=20
-    )
+    means = tuple(sum(kept[channel::3]) // SIDE**2 for channel in range(3))
+    assert is_near(means, BLUE)
     assert edit(server, {"image": png(BLUE)}, strength=1) != kept
 
 
