@@ -168,7 +168,7 @@ void register_requests(py::module_ &m) {
                 Field{"n_dims", &E::n_dims}, Field{"normalize", &E::normalize});
   bind_value<Request>(m, "Request", "What submit() takes; a higher priority is admitted first.",
                       Required{"body", &Request::body}, Field{"priority", &Request::priority},
-                      Field{"deadline_ns", &Request::deadline_ns});
+                      Field{"timeout_ns", &Request::timeout_ns});
 }
 
 void register_speculation(py::module_ &m) {

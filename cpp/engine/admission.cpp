@@ -170,12 +170,10 @@ Sequence *Admission::victim() const {
   if (running.size() < 2) {
     return nullptr;
   }
-  const auto age = [](const Sequence *sequence) {
-    return std::pair(sequence->priority, ~sequence->order);
-  };
-  running.erase(std::ranges::max_element(running, {}, age));
-  return *std::ranges::min_element(running, {}, [](const Sequence *sequence) {
-    return std::tuple(sequence->priority, !can_resume(*sequence), ~sequence->order);
+  const auto precedes = [](const Sequence *a, const Sequence *b) { return a->precedes(*b); };
+  running.erase(std::ranges::min_element(running, precedes));
+  return *std::ranges::max_element(running, [&](const Sequence *a, const Sequence *b) {
+    return can_resume(*a) != can_resume(*b) ? can_resume(*b) : precedes(a, b);
   });
 }
 

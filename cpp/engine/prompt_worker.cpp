@@ -2,6 +2,7 @@
 
 #include "engine/thinking_budget.h"
 
+#include <cstdlib>
 #include <exception>
 #include <utility>
 
@@ -67,6 +68,18 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
     if (sampling.seed) {
       ++*sampling.seed;
     }
+  }
+}
+
+void check_order(const Request &request) {
+  if (std::abs(request.priority) > kMostPriority) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "priority is " + std::to_string(request.priority) + "; it must be " +
+                    std::to_string(-kMostPriority) + " to " + std::to_string(kMostPriority),
+                "priority");
+  }
+  if (request.timeout_ns <= 0) {
+    throw Error(ErrorCode::kInvalidArgument, "timeout_ns must be above 0", "timeout_ns");
   }
 }
 
@@ -144,6 +157,7 @@ Arrival prepare(Submission submission, const Models &models) {
     return arrival; // the scheduler ends it; encoding it would be wasted
   }
   try {
+    check_order(arrival.request);
     if (auto *generate = std::get_if<GenerateRequest>(&arrival.request.body)) {
       encode_generate(arrival, *generate, models);
     } else if (auto *render = std::get_if<RenderRequest>(&arrival.request.body)) {

@@ -45,6 +45,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   end_cancelled();
   admit();
   StepPlan step_plan = plan();
+  last_had_prefill_ = !step_plan.prefills.empty();
   PackedStep packed;
   const std::int64_t begin_ns = clock_.now_ns();
   draft(step_plan);
@@ -72,12 +73,14 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
 
 StepPlan Scheduler::plan() {
   std::vector<Candidate> candidates;
+  candidates.reserve(slots_.bound().size());
   const std::int64_t now_ns = clock_.now_ns();
   for (const Sequence *sequence : slots_.bound()) {
     Candidate candidate;
     candidate.is_due = sequence->is_due(now_ns);
     candidate.slot = sequence->slot;
     candidate.decoding = sequence->phase == Phase::kDecode;
+    candidate.n_past = sequence->n_past;
     candidate.n_left = sequence->n_left();
     candidate.n_min = n_min_rows(*sequence);
     candidate.n_skipped = sequence->n_skipped;
@@ -90,14 +93,19 @@ StepPlan Scheduler::plan() {
   if (candidates.empty()) {
     return {};
   }
-  const ClassKey turn = class_turn_.next(candidates);
+  const ClassKey turn = class_turn_.next(candidates, now_ns);
+  const StepLoad decodes = decode_load(candidates, turn);
+  const double itl_ms = itl_target_ms(params_.itl_target_ms, cost_.ms_of(decodes));
+  const double target_ms = step_target_ms(candidates, itl_ms);
   std::erase_if(candidates, [turn](const Candidate &c) { return c.class_key != turn; });
-  const double target_ms = step_target_ms(candidates, params_.itl_target_ms);
-  return plan_step(candidates, limits_.n_batch, cost_.prefill_rows_within(target_ms));
+  return plan_step(candidates,
+                   {limits_.n_batch, limits_.n_ubatch, cost_.prefill_within(target_ms, decodes)});
 }
 
 PackedStep Scheduler::pack(const StepPlan &step_plan) {
   PackedStep packed;
+  packed.parts.reserve(step_plan.decodes.size() + step_plan.prefills.size());
+  packed.batch.reserve(step_plan.n_rows());
   for (const auto *rows : {&step_plan.decodes, &step_plan.prefills}) {
     for (const PlannedRows &planned : *rows) {
       Sequence &sequence = slots_.at(planned.slot);
@@ -144,7 +152,8 @@ bool Scheduler::make_cells(StepPlan &step_plan) {
     return true;
   }
   // What is left runs alone and still finds no cell: it can never fit.
-  for (Sequence *sequence : slots_.bound()) {
+  const std::vector<Sequence *> last = slots_.bound();
+  for (Sequence *sequence : last) {
     const Error error(ErrorCode::kContextExceeded,
                       "the KV cache has no room left for a sequence of " +
                           std::to_string(sequence->n_tokens()) + " tokens");
@@ -242,7 +251,7 @@ void Scheduler::note_unsampled(LiveRequest &request, const Error &error) {
 
 void Scheduler::account(const PackedStep &step, double draft_ms, double ms) {
   const double n_rows = static_cast<double>(step.batch.size());
-  cost_.observe(step.n_decode_rows, step.n_prefill_rows, ms);
+  cost_.observe({step.n_decode_rows, step.n_prefill_rows, step.n_seen}, ms);
   speculation_.ran(static_cast<std::int32_t>(step.batch.size()), ms - draft_ms);
   stats_.step_ms.observe(ms);
   ++stats_.n_steps;

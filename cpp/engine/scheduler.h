@@ -18,6 +18,7 @@
 #include "engine/request_registry.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
+#include "engine/step_cost.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
 #include "spec/speculation.h"
@@ -134,6 +135,7 @@ private:
   std::int32_t n_last_held_ = 0;    // by their pace, in the last plan
   std::int32_t n_last_classes_ = 0; // among its rows
   bool ended_something_ = false;    // in the last step
+  bool last_had_prefill_ = false;   // the last plan
   bool may_admit_ = false; // what the queue waits for has changed since it was last looked at
   std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };

@@ -5,6 +5,7 @@
 
 #include "base/types.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace llamabox {
 struct Candidate {
   std::int32_t slot = 0;
   bool decoding = false;
+  Pos n_past = 0;             // tokens in KV, which its next row looks back at
   std::int32_t n_left = 0;    // prefill rows until its next token
   std::int32_t n_min = 1;     // rows its next chunk cannot do without
   std::int32_t n_skipped = 0; // steps since it last had rows
@@ -34,6 +36,17 @@ struct StepPlan {
   std::vector<PlannedRows> prefills;
 
   bool empty() const { return decodes.empty() && prefills.empty(); }
+
+  // With drafts, which may turn out fewer.
+  std::size_t n_rows() const {
+    std::int32_t n = 0;
+    for (const auto *part : {&decodes, &prefills}) {
+      for (const PlannedRows &rows : *part) {
+        n += rows.n_rows + rows.n_draft;
+      }
+    }
+    return static_cast<std::size_t>(n);
+  }
 };
 
 } // namespace llamabox

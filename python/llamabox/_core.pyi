@@ -664,14 +664,14 @@ class Request:
         *,
         body: GenerateRequest | RenderRequest | SideRequest | EncodeRequest,
         priority: typing.SupportsInt | typing.SupportsIndex = 0,
-        deadline_ns: typing.SupportsInt | typing.SupportsIndex = 9223372036854775807,
+        timeout_ns: typing.SupportsInt | typing.SupportsIndex = 9223372036854775807,
     ) -> None: ...
     @property
     def body(self) -> GenerateRequest | RenderRequest | SideRequest | EncodeRequest: ...
     @property
-    def deadline_ns(self) -> int: ...
-    @property
     def priority(self) -> int: ...
+    @property
+    def timeout_ns(self) -> int: ...
 
 class EngineParams:
     """
@@ -686,7 +686,7 @@ class EngineParams:
         n_prompt_workers: typing.SupportsInt | typing.SupportsIndex = 1,
         cache_prompt: bool = True,
         render_special: bool = False,
-        itl_target_ms: typing.SupportsFloat | typing.SupportsIndex = 200.0,
+        itl_target_ms: typing.SupportsFloat | typing.SupportsIndex | None = None,
         context_shift: bool = False,
         n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
         n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -696,7 +696,7 @@ class EngineParams:
     @property
     def context_shift(self) -> bool: ...
     @property
-    def itl_target_ms(self) -> float: ...
+    def itl_target_ms(self) -> float | None: ...
     @property
     def n_cache_reuse(self) -> int: ...
     @property

@@ -48,6 +48,7 @@ def load_engine(
     params = _core.EngineParams(
         n_slots=config.engine.n_slots,
         n_queue=config.engine.max_queue,
+        itl_target_ms=config.engine.itl_target_ms,
         cache_prompt=config.engine.cache_prompt,
         context_shift=config.context.shift,
         n_keep=-1 if config.context.n_keep is None else config.context.n_keep,

@@ -10,6 +10,7 @@ from llamabox.api.json_body import read_body
 from llamabox.api.schema import TEMPLATE, read_fields
 from llamabox.api.single import run_single
 from llamabox.api.tools import offer_of
+from llamabox.api.urgency import engine_request
 from llamabox.errors import LlamaboxError
 from llamabox.http.message import Response
 
@@ -20,7 +21,7 @@ async def apply_template(call: Call) -> Response:
     core = call.engine.core
     offer = offer_of(values["tools"])
     prompt = chat_prompt(core, call.settings.config.chat, values["prompt"], offer)
-    request = core.Request(body=core.RenderRequest(prompt=prompt))
+    request = engine_request(call, core.RenderRequest(prompt=prompt))
     try:
         event = await run_single(call, request)
     except LlamaboxError as error:

@@ -109,7 +109,10 @@ struct FakeOwner final : ModelOwner {};
 
 } // namespace
 
-RunnerLimits FakeRunner::limits() const { return {params_.n_ctx, params_.n_batch, kFakeVocab, 4}; }
+RunnerLimits FakeRunner::limits() const {
+  const std::int32_t n_ubatch = params_.n_ubatch > 0 ? params_.n_ubatch : params_.n_batch;
+  return {params_.n_ctx, params_.n_batch, kFakeVocab, 4, n_ubatch};
+}
 
 void FakeRunner::set_loras(std::span<const LoraScale> loras) {
   ++n_switches;

@@ -23,6 +23,7 @@ struct FakeModelParams {
   std::int32_t n_ctx = 256;
   std::int32_t n_cells = 256;
   std::int32_t n_batch = 64;
+  std::int32_t n_ubatch = 0; // 0: as n_batch
   std::int32_t n_slots = 4;
   std::int32_t end_one_in = 0; // chance of the end token: one in this many; 0: never
   KvKind kind = KvKind::kUnified;

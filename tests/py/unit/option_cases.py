@@ -43,6 +43,10 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
         ("2", "http.sse_ping_interval_s", 2),
     ],
     "--max-queue": [("1", "engine.max_queue", 1)],
+    "--itl-target-ms": [
+        ("0", "engine.itl_target_ms", None),
+        ("12", "engine.itl_target_ms", 12),
+    ],
     "-m": [("/m/a b.gguf", "model.path", "/m/a b.gguf")],
     "-a": [("my model", "model.alias", "my model")],
     "-s": [("-1", "sampling.seed", None), ("7", "sampling.seed", 7)],

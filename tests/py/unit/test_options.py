@@ -20,6 +20,8 @@ _OURS_ONLY = {
     "--sse-ping-interval",
     "--no-supervise",
     "--max-queue",
+    "--queue-size",
+    "--itl-target-ms",
     "--embedding",
     "--reranking",
     "--api-key",
