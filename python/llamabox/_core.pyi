@@ -544,6 +544,7 @@ class GenerateRequest:
         slot: typing.SupportsInt | typing.SupportsIndex = -1,
         return_tokens: bool = False,
         tokens_per_second: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = -1,
         thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
     ) -> None: ...
     @property
@@ -554,6 +555,8 @@ class GenerateRequest:
     def n(self) -> int: ...
     @property
     def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_keep(self) -> int | None: ...
     @property
@@ -673,6 +676,30 @@ class Request:
     @property
     def timeout_ns(self) -> int: ...
 
+class SpeculationParams:
+    """
+    Drafts that steps verify.
+    """
+    def __init__(
+        self,
+        *,
+        n_max: typing.SupportsInt | typing.SupportsIndex = 16,
+        n_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        lookup_ngram_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        share: bool = True,
+        adapt: bool = True,
+    ) -> None: ...
+    @property
+    def adapt(self) -> bool: ...
+    @property
+    def lookup_ngram_min(self) -> int: ...
+    @property
+    def n_max(self) -> int: ...
+    @property
+    def n_min(self) -> int: ...
+    @property
+    def share(self) -> bool: ...
+
 class EngineParams:
     """
     Sizes and targets of an engine.
@@ -690,6 +717,7 @@ class EngineParams:
         context_shift: bool = False,
         n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
         n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
+        speculation: SpeculationParams = ...,
     ) -> None: ...
     @property
     def cache_prompt(self) -> bool: ...
@@ -711,6 +739,8 @@ class EngineParams:
     def n_slots(self) -> int: ...
     @property
     def render_special(self) -> bool: ...
+    @property
+    def speculation(self) -> SpeculationParams: ...
 
 class ToolCallDelta:
     """
@@ -825,7 +855,11 @@ class Stats:
     A snapshot of the engine.
     """
     @property
+    def accepted_draft_places(self) -> Histogram: ...
+    @property
     def decode_seconds(self) -> float: ...
+    @property
+    def draft_places(self) -> Histogram: ...
     @property
     def e2e_ms(self) -> Histogram: ...
     @property
@@ -1341,6 +1375,7 @@ class ContextParams:
         placement_batch: ThreadPlacement = ...,
         rope: RopeParams = ...,
         warmup: bool = True,
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def cache_type_k(self) -> str: ...
@@ -1356,6 +1391,8 @@ class ContextParams:
     def n_batch(self) -> int: ...
     @property
     def n_ctx(self) -> int: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_slots(self) -> int: ...
     @property
@@ -1487,6 +1524,27 @@ class ChatParams:
     @property
     def template_source(self) -> str: ...
 
+class DraftModelParams:
+    """
+    A small model that guesses; an empty path is none.
+    """
+    def __init__(
+        self,
+        *,
+        model_path: str = "",
+        n_gpu_layers: typing.SupportsInt | typing.SupportsIndex = -1,
+        devices: collections.abc.Sequence[str] | None = None,
+        p_min: typing.SupportsFloat | typing.SupportsIndex = 0.75,
+    ) -> None: ...
+    @property
+    def devices(self) -> list[str] | None: ...
+    @property
+    def model_path(self) -> str: ...
+    @property
+    def n_gpu_layers(self) -> int: ...
+    @property
+    def p_min(self) -> float: ...
+
 class LlamaParams:
     """
     What a text model is loaded with.
@@ -1499,6 +1557,7 @@ class LlamaParams:
         adapters: AdapterParams = ...,
         chat: ChatParams = ...,
         encoder: EncoderParams = ...,
+        draft: DraftModelParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
@@ -1506,6 +1565,8 @@ class LlamaParams:
     def chat(self) -> ChatParams: ...
     @property
     def context(self) -> ContextParams: ...
+    @property
+    def draft(self) -> DraftModelParams: ...
     @property
     def encoder(self) -> EncoderParams: ...
     @property
