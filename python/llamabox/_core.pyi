@@ -625,6 +625,7 @@ class GenerateRequest:
         slot: typing.SupportsInt | typing.SupportsIndex = -1,
         return_tokens: bool = False,
         tokens_per_second: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = -1,
         thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
     ) -> None: ...
     @property
@@ -635,6 +636,8 @@ class GenerateRequest:
     def n(self) -> int: ...
     @property
     def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_keep(self) -> int | None: ...
     @property
@@ -754,6 +757,30 @@ class Request:
     @property
     def timeout_ns(self) -> int: ...
 
+class SpeculationParams:
+    """
+    Drafts that steps verify.
+    """
+    def __init__(
+        self,
+        *,
+        n_max: typing.SupportsInt | typing.SupportsIndex = 16,
+        n_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        lookup_ngram_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        share: bool = True,
+        adapt: bool = True,
+    ) -> None: ...
+    @property
+    def adapt(self) -> bool: ...
+    @property
+    def lookup_ngram_min(self) -> int: ...
+    @property
+    def n_max(self) -> int: ...
+    @property
+    def n_min(self) -> int: ...
+    @property
+    def share(self) -> bool: ...
+
 class EngineParams:
     """
     Sizes and targets of an engine.
@@ -772,6 +799,7 @@ class EngineParams:
         n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
         n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
         n_media_cached: typing.SupportsInt | typing.SupportsIndex = 0,
+        speculation: SpeculationParams = ...,
     ) -> None: ...
     @property
     def cache_prompt(self) -> bool: ...
@@ -795,6 +823,8 @@ class EngineParams:
     def n_slots(self) -> int: ...
     @property
     def render_special(self) -> bool: ...
+    @property
+    def speculation(self) -> SpeculationParams: ...
 
 class ToolCallDelta:
     """
@@ -915,7 +945,11 @@ class Stats:
     A snapshot of the engine.
     """
     @property
+    def accepted_draft_places(self) -> Histogram: ...
+    @property
     def decode_seconds(self) -> float: ...
+    @property
+    def draft_places(self) -> Histogram: ...
     @property
     def e2e_ms(self) -> Histogram: ...
     @property
@@ -1798,6 +1832,7 @@ class ContextParams:
         placement_batch: ThreadPlacement = ...,
         rope: RopeParams = ...,
         warmup: bool = True,
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def cache_type_k(self) -> str: ...
@@ -1813,6 +1848,8 @@ class ContextParams:
     def n_batch(self) -> int: ...
     @property
     def n_ctx(self) -> int: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_slots(self) -> int: ...
     @property
@@ -1956,6 +1993,27 @@ class ChatParams:
     @property
     def template_source(self) -> str: ...
 
+class DraftModelParams:
+    """
+    A small model that guesses; an empty path is none.
+    """
+    def __init__(
+        self,
+        *,
+        model_path: str = "",
+        n_gpu_layers: typing.SupportsInt | typing.SupportsIndex = -1,
+        devices: collections.abc.Sequence[str] | None = None,
+        p_min: typing.SupportsFloat | typing.SupportsIndex = 0.75,
+    ) -> None: ...
+    @property
+    def devices(self) -> list[str] | None: ...
+    @property
+    def model_path(self) -> str: ...
+    @property
+    def n_gpu_layers(self) -> int: ...
+    @property
+    def p_min(self) -> float: ...
+
 class LlamaParams:
     """
     What a text model is loaded with.
@@ -1969,6 +2027,7 @@ class LlamaParams:
         chat: ChatParams = ...,
         encoder: EncoderParams = ...,
         projector: ProjectorParams = ...,
+        draft: DraftModelParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
@@ -1976,6 +2035,8 @@ class LlamaParams:
     def chat(self) -> ChatParams: ...
     @property
     def context(self) -> ContextParams: ...
+    @property
+    def draft(self) -> DraftModelParams: ...
     @property
     def encoder(self) -> EncoderParams: ...
     @property
