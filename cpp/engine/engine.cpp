@@ -29,6 +29,9 @@ Engine::Engine(std::unique_ptr<Models> models, EngineParams params, std::unique_
   require_range("n_media_cached", params_.n_media_cached, 0, 1 << 20);
   require_range("n_keep", params_.n_keep, -1, INT32_MAX);
   require_range("n_cache_reuse", params_.n_cache_reuse, 0, INT32_MAX);
+  require_range("draft-max", params_.speculation.n_max, 0, 1 << 10);
+  require_range("draft-min", params_.speculation.n_min, 0, 1 << 10);
+  require_range("lookup-ngram-min", params_.speculation.lookup_ngram_min, 0, kMaxNgram);
   scheduler_ = std::make_unique<Scheduler>(
       SchedulerContext{*models_, params_, *clock_, registry_, channel_, stats_, &turns_});
 }

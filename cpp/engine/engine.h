@@ -14,7 +14,7 @@
 #include "engine/params.h"
 #include "engine/prompt_worker.h"
 #include "engine/request.h"
-#include "engine/request_registry.h"
+#include "base/request_registry.h"
 #include "engine/scheduler.h"
 #include "engine/stats.h"
 

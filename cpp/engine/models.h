@@ -3,6 +3,7 @@
 // what they use. Covered by the engine tests and load_test.
 #pragma once
 
+#include "model/crew.h"
 #include "model/kv_memory.h"
 #include "model/media.h"
 #include "model/prompt_encoder.h"
@@ -61,6 +62,7 @@ struct Models {
   std::unique_ptr<PromptEncoder> encoder;
   std::unique_ptr<SamplerFactory> samplers;
   std::unique_ptr<Runner> runner;
+  std::unique_ptr<Crew> crew; // may be null: the engine thread samples alone
   std::unique_ptr<KvMemory> kv;
   std::unique_ptr<TextEncoder> texts;  // may be null: neither embeddings nor scores
   std::unique_ptr<MediaEncoder> media; // may be null: text only

@@ -9,7 +9,7 @@
 #include "base/inbox.h"
 #include "engine/models.h"
 #include "engine/request.h"
-#include "engine/request_registry.h"
+#include "base/request_registry.h"
 
 #include <cstdint>
 #include <memory>

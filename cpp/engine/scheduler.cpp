@@ -33,7 +33,7 @@ Scheduler::Scheduler(SchedulerContext context)
       // Rejected drafts are cut off again, which memory with recurrent state cannot do.
       can_draft_(speculation_.is_on() && cache_.traits().can_cut),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
-      encodes_(models_.texts.get(), clock_) {
+      sampler_pool_(models_.crew.get(), limits_.n_vocab), encodes_(models_.texts.get(), clock_) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
     default_loras_.push_back({id, lora.scale});
@@ -201,9 +201,11 @@ void Scheduler::commit(const PackedStep &step) {
     sequence.n_past += part.n_committed;
     sequence.n_skipped = 0;
   }
+  sample(step);
+  auto job = sampler_pool_.jobs().begin();
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
-      settle(part, judge(part));
+      settle(part, (job++)->verdict);
     }
   }
   // Only now, since another part may belong to the same request.
@@ -212,14 +214,20 @@ void Scheduler::commit(const PackedStep &step) {
   }
 }
 
-Verdict Scheduler::judge(const PackedRows &part) {
-  std::vector<std::span<const float>> rows;
-  const std::int32_t first = part.first_row + part.n_committed - 1;
-  for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
-    rows.push_back(models_.runner->logits(first + i));
+// What every sequence says next; nothing but samplers changes.
+void Scheduler::sample(const PackedStep &step) {
+  sampler_pool_.clear();
+  for (const PackedRows &part : step.parts) {
+    if (part.samples) {
+      Sequence &sequence = *part.sequence;
+      SampleJob &job = sampler_pool_.add(*sequence.sampler, part.draft, sequence.drafts.random);
+      const std::int32_t first = part.first_row + part.n_committed - 1;
+      for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
+        job.rows.push_back(models_.runner->logits(first + i));
+      }
+    }
   }
-  Sequence &sequence = *part.sequence;
-  return verify(*sequence.sampler, rows, part.draft, sequence.drafts.random);
+  sampler_pool_.run();
 }
 
 void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/compute_turns.h"
 #include "base/event_channel.h"
+#include "base/request_registry.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
 #include "engine/invariants.h"
@@ -16,7 +17,7 @@
 #include "engine/params.h"
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
-#include "engine/request_registry.h"
+#include "engine/sampler_pool.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
 #include "engine/step_cost.h"
@@ -88,7 +89,7 @@ private:
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  Verdict judge(const PackedRows &part);
+  void sample(const PackedStep &step);
   void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
   void settle(const PackedRows &part, const Verdict &verdict);
   void note_unsampled(LiveRequest &request, const Error &error);
@@ -124,6 +125,7 @@ private:
   const bool can_draft_;
   std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
   const bool can_shift_;                           // a full context may lose tokens
+  SamplerPool sampler_pool_;
   StepCost cost_;
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "guard/gguf_projector.h"
 #include "llama/adapters.h"
+#include "llama/compute_crew.h"
 #include "llama/context.h"
 #include "llama/draft_model.h"
 #include "llama/encoder_facts.h"
@@ -117,6 +118,7 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   if (owner->context) {
     models->runner = std::make_unique<LlamaRunner>(*owner->context, owner->adapters);
     models->kv = std::make_unique<LlamaKvMemory>(*owner->context);
+    models->crew = std::make_unique<ComputeCrew>(*owner->context);
     if (owner->draft) {
       models->proposer = owner->draft->make_proposer(*models->vocab, params.draft.p_min);
     }

@@ -118,7 +118,7 @@ struct DraftModelParams {
   std::string model_path;                          // empty: none
   std::int32_t n_gpu_layers = -1;                  // -1: all that fit
   std::optional<std::vector<std::string>> devices; // none: all GPUs; empty: no GPU
-  float p_min = 0.8F; // a draft ends before a token of which the draft model is less sure
+  float p_min = 0.75F; // a draft ends before a token of which the draft model is less sure
 };
 
 struct LlamaParams {

@@ -175,6 +175,14 @@ void Threadpools::rest() const {
   }
 }
 
+void Threadpools::attach_batch(ggml_backend_t backend, std::int32_t n_threads) const {
+  using Attach = void (*)(ggml_backend_t, ggml_threadpool_t);
+  using SetCount = void (*)(ggml_backend_t, int);
+  cpu_function<Attach>("ggml_backend_cpu_set_threadpool")(backend,
+                                                          batch_ != nullptr ? batch_ : single_);
+  cpu_function<SetCount>("ggml_backend_set_n_threads")(backend, n_threads);
+}
+
 void Threadpools::before_step(std::size_t n_rows) {
   // ggml raises the calling thread with the rest of a pool, and never lowers it again.
   const std::int32_t wanted = n_rows > 1 ? priority_batch_ : priority_;

@@ -39,6 +39,8 @@ public:
   Threadpools &operator=(const Threadpools &) = delete;
 
   void attach(llama_context *context) const;
+  // A CPU backend of our own runs its graphs on the threads of steps of several rows.
+  void attach_batch(ggml_backend_t backend, std::int32_t n_threads) const;
 
   // A step of so many rows comes next.
   void before_step(std::size_t n_rows);

@@ -40,7 +40,7 @@ def load_engine(
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
-    _join_rpc_servers(config)
+    join_rpc_servers(config)
     folder = slot_folder(config, _core.build_info()["llama_cpp_build"])
     models = _core.load_models(llama_params(config))
     if default_sampling is not None:
@@ -72,7 +72,7 @@ def _check_sampling(models: _core.Models, sampling: _core.SamplingParams) -> Non
         raise LoadFailedError(f"{option}: {error.message}") from None
 
 
-def _join_rpc_servers(config: ServerConfig) -> None:
+def join_rpc_servers(config: ServerConfig) -> None:
     """Add the devices of the RPC servers; a worker that was restarted waits for lost ones.
 
     Raises LoadFailedError in the first worker, where a server that is not there is a mistake.

@@ -2,7 +2,7 @@
 #include "base/event_channel.h"
 #include "base/histogram.h"
 #include "base/inbox.h"
-#include "engine/request_registry.h"
+#include "base/request_registry.h"
 
 #include <doctest/doctest.h>
 

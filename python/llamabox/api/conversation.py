@@ -21,7 +21,7 @@ from llamabox.api.checks import (
 from llamabox.api.media_parts import MediaPart
 from llamabox.api.messages import Message
 from llamabox.api.tools import Offer
-from llamabox.config import ChatConfig
+from llamabox.chat_config import ChatConfig
 from llamabox.engine import CoreModule
 
 if TYPE_CHECKING:

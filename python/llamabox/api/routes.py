@@ -19,6 +19,7 @@ from llamabox.api.encode_fields import (
 )
 from llamabox.api.facts import props, slots
 from llamabox.api.gates import Need
+from llamabox.api.image_call import ImageHandler
 from llamabox.api.infill import infill
 from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
@@ -47,7 +48,8 @@ class ModelRoute:
 
     method: str
     path: str
-    handler: CallHandler
+    # Of the one kind of server or the other; the tables below do not mix them.
+    handler: CallHandler | ImageHandler
     # One line for the description of the server.
     summary: str
     # The fields of the request; empty for a request without a body.

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from llamabox.keys import digest
+from unit import image_option_cases as images
 
 _GRAMMAR_FILE = Path(__file__).parents[2] / "spec" / "yes_or_no.gbnf"
 
 # First spelling of each option that takes a value: a word, its field and the field's value.
 STORED: dict[str, list[tuple[str, str, Any]]] = {
+    **images.STORED,
     "-lv": [("3", "log.verbosity", 3)],
     "--chat-template": [("llava", "chat.template", "llava")],
     "--chat-template-file": [("t.jinja", "chat.template_file", "t.jinja")],
@@ -211,6 +213,7 @@ ADDED: dict[str, list[tuple[str, str, Any]]] = {
 }
 
 ASSIGNED: dict[str, tuple[str, Any]] = {
+    **images.ASSIGNED,
     "-v": ("log.verbosity", 2147483647),
     "--log-colors": ("log.colors", True),
     "-sp": ("engine.special", True),
