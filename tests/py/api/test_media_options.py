@@ -113,7 +113,7 @@ def test_a_projector_lets_the_model_see() -> None:
 
 
 def test_a_projector_lets_the_model_hear() -> None:
-    with serving(*projector("ultravox")) as live:
+    with serving(*projector("ultravox"), "--no-cache-prompt") as live:
         assert live.get("/props").json()["modalities"] == {"vision": False, "audio": True}
         assert answer(live, audio_part(tone(200)), "What?")[1]["audio_tokens"] == 30
         heard = [first_chance(live, audio_part(tone(hertz))) for hertz in (200, 3000, 200)]
