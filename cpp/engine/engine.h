@@ -9,10 +9,10 @@
 #include "base/clock.h"
 #include "base/event_channel.h"
 #include "base/inbox.h"
+#include "base/request_registry.h"
 #include "engine/params.h"
 #include "engine/prompt_worker.h"
 #include "engine/request.h"
-#include "base/request_registry.h"
 #include "engine/scheduler.h"
 #include "engine/stats.h"
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/event_channel.h"
+#include "base/request_registry.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
 #include "engine/invariants.h"
@@ -15,7 +16,6 @@
 #include "engine/params.h"
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
-#include "base/request_registry.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
 #include "engine/step_cost.h"
