@@ -13,6 +13,9 @@ void EventChannel::push_batch(std::vector<Event> &events) {
   {
     MutexLock lock(mutex_);
     was_empty = events_.empty();
+    if (was_empty) {
+      events_.swap(events); // the usual case: the last ones have been drained
+    }
     events_.insert(events_.end(), std::make_move_iterator(events.begin()),
                    std::make_move_iterator(events.end()));
   }

@@ -16,7 +16,7 @@ class EventChannel {
 public:
   int fd() const { return wake_.fd(); }
 
-  // Leaves `events` empty.
+  // Leaves `events` empty, without its memory where that could be handed over as it is.
   void push_batch(std::vector<Event> &events);
   std::vector<Event> drain();
 
