@@ -15,18 +15,22 @@ Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
   if (const MediaSpan *span = sequence.prompt->span_of(index)) {
     const auto n_embd = span->embd->size() / static_cast<std::size_t>(span->n_rows);
     row.embd = span->embd->data() + n_embd * static_cast<std::size_t>(index - span->start);
+    row.causal = span->causal;
   }
   return row;
 }
 
 Row text_row(SeqId seq, Pos pos, Token token) {
-  return {token, nullptr, {pos, pos, pos, pos}, seq, false};
+  Row row;
+  row.token = token;
+  row.pos = {pos, pos, pos, pos};
+  row.seq = seq;
+  return row;
 }
 
 } // namespace
 
-void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
-               std::vector<Token> draft) {
+void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft) {
   const std::int32_t begin = sequence.n_past;
   const std::int32_t wanted = std::min(n_rows, sequence.n_left());
   const std::int32_t end = sequence.prompt->chunk_end(begin, wanted);
@@ -46,8 +50,8 @@ void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
                                  : make_row(sequence, index, token));
   }
   step.batch.back().logits = part.samples;
-  for (std::size_t i = 0; i < part.draft.size(); ++i) {
-    Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft[i]);
+  for (std::size_t i = 0; i < part.draft.tokens.size(); ++i) {
+    Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft.tokens[i]);
     row.logits = true;
     step.batch.push_back(row);
   }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/compute_turns.h"
 #include "base/event_channel.h"
+#include "base/request_registry.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
 #include "engine/invariants.h"
@@ -15,12 +17,13 @@
 #include "engine/params.h"
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
-#include "engine/request_registry.h"
+#include "engine/sampler_pool.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
 #include "engine/step_cost.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
+#include "spec/speculation.h"
 #include "spec/verify.h"
 
 #include <cstdint>
@@ -40,7 +43,8 @@ struct SchedulerContext {
   const Clock &clock;
   RequestRegistry &registry;
   EventChannel &channel;
-  SharedStats &stats; // set before each step's events are pushed
+  SharedStats &stats;            // set before each step's events are pushed
+  ComputeTurns *turns = nullptr; // a step computes in its turn; null: nobody else computes
 };
 
 class Scheduler {
@@ -66,6 +70,7 @@ private:
   // take in
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
+  void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);
@@ -77,20 +82,23 @@ private:
   void admit();
   // plan, draft, pack, decode
   StepPlan plan();
+  std::int32_t n_draft_max(const Sequence &sequence, std::int64_t now_ns) const;
+  void draft(const StepPlan &plan);
   PackedStep pack(const StepPlan &plan);
   bool make_cells(StepPlan &plan);
   void use_class(const PackedStep &step);
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  std::vector<std::span<const float>> sampled_rows(const PackedRows &part);
+  void sample(const PackedStep &step);
+  void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
   void settle(const PackedRows &part, const Verdict &verdict);
   void note_unsampled(LiveRequest &request, const Error &error);
   FinishReason accept(Sequence &sequence, Token token);
   FinishReason make_context_room(Sequence &sequence);
   void note_token(Sequence &sequence, Token token, std::int32_t row);
   void stream(Sequence &sequence);
-  void account(const PackedStep &step, double ms);
+  void account(const PackedStep &step, double draft_ms, double ms);
   // encode
   void encode();
   void note_encoded(LiveRequest &request, std::int64_t begin_ns);
@@ -108,13 +116,17 @@ private:
   RequestRegistry &registry_;
   EventChannel &channel_;
   SharedStats &shared_stats_;
+  ComputeTurns *turns_;
 
   SlotTable slots_;
   WaitQueue queue_;
   PrefixCache cache_;
   Admission admission_;
+  Speculation speculation_;
   const bool can_draft_;
-  const bool can_shift_; // a full context may lose tokens
+  std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
+  const bool can_shift_;                           // a full context may lose tokens
+  SamplerPool sampler_pool_;
   StepCost cost_;
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none

@@ -3,6 +3,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <utility>
 
@@ -22,11 +23,6 @@ Error too_late(const LiveRequest &request) {
                                                   : "it waited";
   return {ErrorCode::kDeadlineExceeded,
           std::string("the request's time limit passed while ") + phase, "X-Request-Timeout"};
-}
-
-// Never is after everything.
-std::int64_t after(std::int64_t from_ns, std::int64_t span_ns) {
-  return span_ns < kNever - from_ns ? from_ns + span_ns : kNever;
 }
 
 Error no_such_slot(std::int32_t slot, std::int32_t n_slots) {
@@ -52,7 +48,7 @@ void Scheduler::take_in(Arrival arrival) {
   request.id = arrival.ticket.id;
   request.cancelled = arrival.ticket.cancelled;
   request.submitted_ns = arrival.submitted_ns;
-  request.deadline_ns = after(arrival.submitted_ns, arrival.request.timeout_ns);
+  request.deadline_ns = arrival.deadline_ns();
   live_.emplace(request.id, std::move(owned));
   if (request.deadline_ns != kNever) {
     deadlines_.emplace(request.deadline_ns, request.id);
@@ -97,12 +93,8 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     return end_request(request, &error, nullptr);
   }
   for (const MediaSpan &span : arrival.prompt->media) {
-    if (!span.can_split && span.n_rows > limits_.n_batch) {
-      const Error error(ErrorCode::kInvalidArgument,
-                        "an image takes " + std::to_string(span.n_rows) +
-                            " rows at once; the batch size is " + std::to_string(limits_.n_batch),
-                        "messages");
-      return end_request(request, &error, nullptr);
+    if (const auto error = too_large(span, limits_)) {
+      return end_request(request, &*error, nullptr);
     }
   }
   if (!queue_.empty() && queue_.n_prompt_tokens() + n_prompt > n_queue) {
@@ -111,6 +103,11 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   }
   const LoraClass lora_class = lora_sets_.find(generate.loras.value_or(default_loras_));
   request.usage.n_prompt = n_prompt;
+  request.usage.n_image = arrival.prompt->n_media_rows(MediaKind::kImage);
+  request.usage.audio_seconds = arrival.prompt->audio_seconds;
+  request.usage.n_audio = arrival.prompt->n_media_rows(MediaKind::kAudio);
+  stats_.n_media_encoded += arrival.n_media_encoded;
+  stats_.n_media_cached += arrival.n_media_cached;
   request.n_open = generate.n;
   request.pace = Pace(generate.tokens_per_second);
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
@@ -131,6 +128,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->n_cache_reuse =
         generate.n == 1 ? generate.n_cache_reuse.value_or(params_.n_cache_reuse) : 0;
     sequence->wanted_slot = generate.slot;
+    allow_drafts(*sequence, generate);
     sequence->return_tokens = generate.return_tokens;
     sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
     sequence->text = TextAssembler(arrival.stop);
@@ -140,6 +138,14 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     queue_.insert(std::move(sequence));
     may_admit_ = true;
   }
+}
+
+// A text whose seed is given must be the same again, so its drafts are only compared.
+void Scheduler::allow_drafts(Sequence &sequence, const GenerateRequest &generate) const {
+  const std::int32_t n_most = params_.speculation.n_max;
+  sequence.n_draft_max = generate.n_draft_max < 0 ? n_most : std::min(generate.n_draft_max, n_most);
+  sequence.draft_temperature = generate.sampling.seed ? 0.0F : generate.sampling.temperature;
+  sequence.drafts.random.seed(std::random_device{}());
 }
 
 void Scheduler::take_in_encode(Arrival arrival, LiveRequest &request) {

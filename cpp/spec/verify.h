@@ -1,16 +1,21 @@
 // What a sequence's sampler makes of the rows of one step: it keeps a prefix of the draft and
 // chooses one token after it.
-// Thread rule: touches the sampler and the rows of one sequence only, so that sequences may be
-// verified side by side. Guarantee: the tokens are those that steps of one row each would have
-// chosen. Covered by verify_test.
+// Where a drafter drew by chance and the sampler knows its own chances, a token is kept as often as
+// lets the text have the sampler's distribution (rejection sampling); else it is kept where the
+// sampler draws the same one, and the text is the same as without drafts.
+// Thread rule: touches the sampler, the random state and the rows of one
+// sequence only, so that sequences may be verified side by side. Guarantee: the tokens have the
+// distribution of those that steps of one row each choose. Covered by verify_test.
 #pragma once
 
 #include "base/error.h"
 #include "base/types.h"
 #include "model/sampler.h"
+#include "spec/proposer.h"
 
 #include <cstdint>
 #include <optional>
+#include <random>
 #include <span>
 #include <vector>
 
@@ -22,9 +27,9 @@ struct Verdict {
   std::optional<Error> error;  // why no token could be chosen after `tokens`
 };
 
-// REQUIRES: rows.size() == draft.size() + 1; row i has the logits after the first i drafts.
+// REQUIRES: rows.size() == draft.tokens.size() + 1; row i has the logits after the first i drafts.
 // The sampler has accepted the verdict's tokens then, whatever the caller does with them.
-Verdict verify(Sampler &sampler, std::span<const std::span<const float>> rows,
-               std::span<const Token> draft);
+Verdict verify(Sampler &sampler, std::span<const std::span<const float>> rows, const Draft &draft,
+               std::minstd_rand &random);
 
 } // namespace llamabox

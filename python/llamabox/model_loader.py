@@ -11,6 +11,7 @@ from typing import Any
 from llamabox import _core
 from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
+from llamabox.draft_config import DraftConfig
 from llamabox.engine import CoreModule, Engine
 from llamabox.errors import InvalidArgumentError, LoadFailedError
 from llamabox.log import fields
@@ -39,7 +40,7 @@ def load_engine(
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
-    _join_rpc_servers(config)
+    join_rpc_servers(config)
     folder = slot_folder(config, _core.build_info()["llama_cpp_build"])
     models = _core.load_models(llama_params(config))
     if default_sampling is not None:
@@ -53,8 +54,11 @@ def load_engine(
         n_keep=-1 if config.context.n_keep is None else config.context.n_keep,
         n_cache_reuse=config.context.n_cache_reuse,
         render_special=config.engine.special,
-        # A request of thousands of texts must not keep the others from being tokenized.
-        n_prompt_workers=2 if config.encoder.embeds else 1,
+        speculation=speculation_params(config),
+        # A request of thousands of texts, or of a long sound, must not keep the others from being
+        # tokenized.
+        n_prompt_workers=2 if config.encoder.embeds or config.media.projector else 1,
+        n_media_cached=config.media.n_cached,
     )
     return Engine(_core, _core.Engine(models, params), folder)
 
@@ -68,7 +72,7 @@ def _check_sampling(models: _core.Models, sampling: _core.SamplingParams) -> Non
         raise LoadFailedError(f"{option}: {error.message}") from None
 
 
-def _join_rpc_servers(config: ServerConfig) -> None:
+def join_rpc_servers(config: ServerConfig) -> None:
     """Add the devices of the RPC servers; a worker that was restarted waits for lost ones.
 
     Raises LoadFailedError in the first worker, where a server that is not there is a mistake.
@@ -123,6 +127,7 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             placement_batch=_placement_batch(config.threads),
             rope=_rope(config.rope),
             warmup=model.warmup,
+            n_draft_max=config.draft.n_max if config.draft.is_on else 0,
         ),
         adapters=_adapters(config.adapters),
         chat=_core.ChatParams(
@@ -135,6 +140,30 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             pooling=_named(_core.Pooling, config.encoder.pooling, "model"),
             attention=_named(_core.Attention, _word(config.encoder.attention), "model"),
         ),
+        projector=_core.ProjectorParams(path=config.media.projector or ""),
+        draft=_draft_model(config.draft),
+    )
+
+
+def speculation_params(config: ServerConfig) -> _core.SpeculationParams:
+    """How steps are drafted for."""
+    draft = config.draft
+    return _core.SpeculationParams(
+        n_max=draft.n_max,
+        n_min=draft.n_min,
+        lookup_ngram_min=draft.lookup_ngram_min,
+        # What one key's holder was told must not show in how fast another's text comes.
+        share=not (config.access.key_digests or config.access.api_key_file),
+        adapt=draft.adapt,
+    )
+
+
+def _draft_model(draft: DraftConfig) -> _core.DraftModelParams:
+    return _core.DraftModelParams(
+        model_path=draft.model_path or "",
+        n_gpu_layers=-1 if draft.n_gpu_layers is None else draft.n_gpu_layers,
+        devices=None if draft.devices is None else list(draft.devices),
+        p_min=draft.p_min,
     )
 
 
