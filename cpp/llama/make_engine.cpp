@@ -6,6 +6,7 @@
 #include "llama/kv_memory.h"
 #include "llama/model.h"
 #include "llama/prompt_encoder.h"
+#include "llama/rpc_servers.h"
 #include "llama/runner.h"
 #include "llama/sampler.h"
 #include "llama/text_encoder.h"
@@ -62,9 +63,7 @@ std::int32_t text_n_ctx(const Models &models) {
   return models.info.n_ctx_train;
 }
 
-} // namespace
-
-std::unique_ptr<Models> load_models(const LlamaParams &params) {
+std::unique_ptr<Models> make_models(const LlamaParams &params) {
   auto owner = std::make_unique<LlamaOwner>(params);
   const llama_vocab *vocab = owner->model.vocab();
 
@@ -95,6 +94,19 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   models->samplers = std::make_unique<LlamaSamplerFactory>(vocab, models->runner->limits().n_ctx);
   models->owner = std::move(owner);
   return models;
+}
+
+} // namespace
+
+std::unique_ptr<Models> load_models(const LlamaParams &params) {
+  try {
+    auto models = make_models(params);
+    check_rpc_servers();
+    return models;
+  } catch (const Error &) {
+    check_rpc_servers(); // a loss is the cause of what followed
+    throw;
+  }
 }
 
 } // namespace llamabox

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from llamabox.errors import DeviceLostError
 from llamabox.slot_files import SlotFolder
 from llamabox.stream import Sink, Stream
 
@@ -82,6 +83,8 @@ class Engine:
         self.tokenize_packed = engine.tokenize_packed
         self.detokenize_packed = engine.detokenize_packed
         self.pieces = engine.pieces
+        # Set when a device that the model is on was lost: no request can be answered any more.
+        self.device_lost = asyncio.Event()
         self._engine = engine
         self._streams: dict[int, Stream] = {}
         self._ended_at: deque[float] = deque(maxlen=_RATE_WINDOW)
@@ -142,4 +145,6 @@ class Engine:
         if batch[-1].kind == "done":
             del self._streams[request_id]
             self._ended_at.append(time.monotonic())
+            if isinstance(batch[-1].error, DeviceLostError):
+                self.device_lost.set()
         stream.feed(batch)

@@ -34,6 +34,13 @@ _OURS_ONLY = {
     "-no-kvu",
     "--no-kv-unified",
     "--rpc-server-cache-size",
+    "--rpc-server-devices",
+    "--rpc-server-metrics-port",
+    "--rpc-server-ssl-cert-file",
+    "--rpc-server-ssl-key-file",
+    "--rpc-server-token",
+    "--rpc-ssl-ca-file",
+    "--rpc-token",
 }
 
 
