@@ -30,6 +30,9 @@ void register_event_parts(py::module_ &m) {
   py::class_<Usage>(m, "Usage", "Token counts and times (ms) of a request.", py::module_local())
       .def_readonly("n_prompt", &Usage::n_prompt)
       .def_readonly("n_cached", &Usage::n_cached)
+      .def_readonly("n_image", &Usage::n_image)
+      .def_readonly("n_audio", &Usage::n_audio)
+      .def_readonly("audio_seconds", &Usage::audio_seconds)
       .def_readonly("n_generated", &Usage::n_generated)
       .def_readonly("n_reasoning", &Usage::n_reasoning)
       .def_readonly("n_dropped", &Usage::n_dropped)
@@ -91,6 +94,8 @@ void register_events(py::module_ &m) {
       .def_readonly("n_steps", &Stats::n_steps)
       .def_readonly("n_encode_passes", &Stats::n_encode_passes)
       .def_readonly("n_encoded_texts", &Stats::n_encoded_texts)
+      .def_readonly("n_media_encoded", &Stats::n_media_encoded)
+      .def_readonly("n_media_cached", &Stats::n_media_cached)
       .def_readonly("prefill_seconds", &Stats::prefill_seconds)
       .def_readonly("decode_seconds", &Stats::decode_seconds)
       .def_readonly("step_ms", &Stats::step_ms)
@@ -99,6 +104,8 @@ void register_events(py::module_ &m) {
       .def_readonly("itl_ms", &Stats::itl_ms)
       .def_readonly("e2e_ms", &Stats::e2e_ms)
       .def_readonly("queue_ms", &Stats::queue_ms)
+      .def_readonly("draft_places", &Stats::draft_places)
+      .def_readonly("accepted_draft_places", &Stats::accepted_draft_places)
       .def_readonly("prompt_tokens", &Stats::prompt_tokens)
       .def_readonly("output_tokens", &Stats::output_tokens);
 }

@@ -15,14 +15,14 @@ Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
   if (const MediaSpan *span = sequence.prompt->span_of(index)) {
     const auto n_embd = span->embd->size() / static_cast<std::size_t>(span->n_rows);
     row.embd = span->embd->data() + n_embd * static_cast<std::size_t>(index - span->start);
+    row.causal = span->causal;
   }
   return row;
 }
 
 } // namespace
 
-void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
-               std::vector<Token> draft) {
+void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft) {
   const std::int32_t begin = sequence.n_past;
   const std::int32_t wanted = std::min(n_rows, sequence.n_left());
   const std::int32_t end = sequence.prompt->chunk_end(begin, wanted);
@@ -40,13 +40,14 @@ void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
         make_row(sequence, index, sequence.tokens[static_cast<std::size_t>(index)]));
   }
   step.batch.back().logits = part.samples;
-  for (std::size_t i = 0; i < part.draft.size(); ++i) {
-    Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft[i]);
+  for (std::size_t i = 0; i < part.draft.tokens.size(); ++i) {
+    Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft.tokens[i]);
     row.logits = true;
     step.batch.push_back(row);
   }
   const auto n_packed = static_cast<std::int32_t>(step.batch.size()) - part.first_row;
   (sequence.phase == Phase::kDecode ? step.n_decode_rows : step.n_prefill_rows) += n_packed;
+  step.n_seen += std::int64_t{n_packed} * begin + std::int64_t{n_packed} * (n_packed - 1) / 2;
   step.parts.push_back(std::move(part));
 }
 

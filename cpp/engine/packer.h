@@ -7,6 +7,7 @@
 #include "engine/sequence.h"
 #include "engine/step_plan.h"
 #include "model/batch.h"
+#include "spec/proposer.h"
 
 #include <cstdint>
 #include <vector>
@@ -17,7 +18,7 @@ struct PackedRows {
   Sequence *sequence = nullptr;
   std::int32_t first_row = 0;   // in the batch
   std::int32_t n_committed = 0; // rows of tokens that are part of the sequence
-  std::vector<Token> draft;     // guesses that follow them, a row each
+  Draft draft;                  // guesses that follow them, a row each
   bool samples = false;         // the last committed row and every draft row have logits
 };
 
@@ -26,10 +27,11 @@ struct PackedStep {
   std::vector<PackedRows> parts;
   std::int32_t n_decode_rows = 0; // of decoding sequences, drafts included
   std::int32_t n_prefill_rows = 0;
+  std::int64_t n_seen = 0; // tokens before each row, in sum
 };
 
 // Appends the rows of one sequence: n_rows committed tokens from n_past, then the draft.
 // A chunk that would cut an unsplittable media span ends before it, so fewer rows may come out.
-void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, std::vector<Token> draft);
+void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft);
 
 } // namespace llamabox

@@ -18,6 +18,11 @@
 
 namespace llamabox {
 
+// What a priority counts: each level is worth so much time of waiting, so that nobody waits for
+// ever behind others of a higher one.
+inline constexpr std::int32_t kMostPriority = 10;
+inline constexpr std::int64_t kPriorityNs = 10'000'000'000;
+
 struct GenerateRequest {
   PromptInput prompt;
   SamplingParams sampling;
@@ -31,7 +36,8 @@ struct GenerateRequest {
   std::int32_t slot = kNoSlot;               // preferred when it is free; kNoSlot: any
   bool return_tokens = false;                // each event has the ids of its tokens
   std::int32_t thinking_budget = -1;         // tokens of a thinking block; -1: no limit
-  double tokens_per_second = 0;              // at most, of all choices together; 0: no limit
+  std::int32_t n_draft_max = -1; // tokens of one draft; 0: no drafts, -1: as EngineParams say
+  double tokens_per_second = 0;  // at most, of all choices together; 0: no limit
 };
 
 // The prompt as the model would see it, without running it.
@@ -54,8 +60,8 @@ struct SideRequest {
 
 struct Request {
   std::variant<GenerateRequest, RenderRequest, SideRequest, EncodeRequest> body;
-  std::int32_t priority = 0;         // higher is admitted first
-  std::int64_t deadline_ns = kNever; // on the engine's clock; over it: kDeadlineExceeded
+  std::int32_t priority = 0;        // -kMostPriority to kMostPriority; see rank_ns
+  std::int64_t timeout_ns = kNever; // from its acceptance on; over it: kDeadlineExceeded
 };
 
 } // namespace llamabox

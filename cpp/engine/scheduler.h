@@ -5,7 +5,9 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/compute_turns.h"
 #include "base/event_channel.h"
+#include "base/request_registry.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
 #include "engine/invariants.h"
@@ -15,11 +17,14 @@
 #include "engine/params.h"
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
-#include "engine/request_registry.h"
+#include "engine/sampler_pool.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
+#include "engine/step_cost.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
+#include "spec/speculation.h"
+#include "spec/verify.h"
 
 #include <cstdint>
 #include <memory>
@@ -37,7 +42,8 @@ struct SchedulerContext {
   const Clock &clock;
   RequestRegistry &registry;
   EventChannel &channel;
-  SharedStats &stats; // set before each step's events are pushed
+  SharedStats &stats;            // set before each step's events are pushed
+  ComputeTurns *turns = nullptr; // a step computes in its turn; null: nobody else computes
 };
 
 class Scheduler {
@@ -64,6 +70,7 @@ private:
   // take in
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
+  void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);
@@ -75,19 +82,23 @@ private:
   void admit();
   // plan, draft, pack, decode
   StepPlan plan();
+  std::int32_t n_draft_max(const Sequence &sequence, std::int64_t now_ns) const;
+  void draft(const StepPlan &plan);
   PackedStep pack(const StepPlan &plan);
   bool make_cells(StepPlan &plan);
   void use_class(const PackedStep &step);
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  void verify(const PackedRows &part);
-  Token choose(Sequence &sequence, std::span<const float> logits);
+  void sample(const PackedStep &step);
+  void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
+  void settle(const PackedRows &part, const Verdict &verdict);
+  void note_unsampled(LiveRequest &request, const Error &error);
   FinishReason accept(Sequence &sequence, Token token);
   FinishReason make_context_room(Sequence &sequence);
-  void note_token(Sequence &sequence, Token token, std::span<const float> logits);
+  void note_token(Sequence &sequence, Token token, std::int32_t row);
   void stream(Sequence &sequence);
-  void account(const PackedStep &step, double ms);
+  void account(const PackedStep &step, double draft_ms, double ms);
   // encode
   void encode();
   void note_encoded(LiveRequest &request, std::int64_t begin_ns);
@@ -105,13 +116,17 @@ private:
   RequestRegistry &registry_;
   EventChannel &channel_;
   SharedStats &shared_stats_;
+  ComputeTurns *turns_;
 
   SlotTable slots_;
   WaitQueue queue_;
   PrefixCache cache_;
   Admission admission_;
+  Speculation speculation_;
   const bool can_draft_;
-  const bool can_shift_; // a full context may lose tokens
+  std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
+  const bool can_shift_;                           // a full context may lose tokens
+  SamplerPool sampler_pool_;
   StepCost cost_;
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none
@@ -126,6 +141,7 @@ private:
   std::int32_t n_last_held_ = 0;    // by their pace, in the last plan
   std::int32_t n_last_classes_ = 0; // among its rows
   bool ended_something_ = false;    // in the last step
+  bool last_had_prefill_ = false;   // the last plan
   bool may_admit_ = false; // what the queue waits for has changed since it was last looked at
   std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };

@@ -58,11 +58,12 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
 }
 
 // Called before accept(); a token that only ends the text is no part of it.
-void Scheduler::note_token(Sequence &sequence, Token token, std::span<const float> logits) {
+void Scheduler::note_token(Sequence &sequence, Token token, std::int32_t row) {
   if (models_.vocab->is_end_of_generation(token)) {
     return;
   }
   if (sequence.n_logprobs >= 0) {
+    const std::span<const float> logits = models_.runner->logits(row);
     sequence.logprobs.push_back(token_logprobs(logits, token, sequence.n_logprobs, *models_.vocab));
   }
   if (sequence.return_tokens) {
@@ -160,12 +161,17 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
 
 void Scheduler::end_request(LiveRequest &request, const Error *error,
                             std::unique_ptr<Result> result) {
-  for (Sequence *sequence : slots_.bound()) {
+  std::int32_t n_waiting = request.n_open; // every open choice is bound or waits
+  for (std::size_t at = slots_.bound().size(); at-- > 0;) {
+    const Sequence *sequence = slots_.bound()[at];
     if (sequence->request == &request) {
       slots_.release(sequence->slot);
+      --n_waiting;
     }
   }
-  queue_.remove(&request);
+  if (n_waiting > 0) {
+    queue_.remove(&request);
+  }
   may_admit_ = true;
   encodes_.remove(request.id);
   Event event;

@@ -13,6 +13,7 @@
 #include "model/output_parser.h"
 #include "model/prompt.h"
 #include "model/sampler.h"
+#include "spec/speculation.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -42,9 +43,9 @@ struct LiveRequest {
 struct Sequence {
   LiveRequest *request = nullptr;
   std::int32_t choice = 0;
-  std::uint64_t order = 0; // of arrival; the greatest is the youngest
-  std::int32_t priority = 0;
-  ClassKey class_key = 0;               // names `loras`
+  std::uint64_t order = 0;  // of arrival; the greatest is the youngest
+  std::int64_t rank_ns = 0; // when it was accepted, moved by its priority; the least goes first
+  ClassKey class_key = 0;   // names `loras`
   std::shared_ptr<const LoraSet> loras; // that it is computed with
 
   std::shared_ptr<const Prompt> prompt;
@@ -68,11 +69,20 @@ struct Sequence {
   std::shared_ptr<const std::vector<Token>>
       shown_tokens; // special ones that have a text; ascending
 
+  std::int32_t n_draft_max = 0; // tokens of one draft
+  float draft_temperature = 0;  // that a drafter may draw with; 0: the likeliest tokens only
+  DraftState drafts;
+
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;
   Pos n_past = 0;                 // tokens already in KV
   std::int32_t n_skipped = 0;     // steps since it last had rows
   std::int64_t last_token_ns = 0; // 0: none yet
+
+  // Goes before `other` where only one of them can run.
+  bool precedes(const Sequence &other) const {
+    return rank_ns != other.rank_ns ? rank_ns < other.rank_ns : order < other.order;
+  }
 
   // Whether the limit of its request lets it run in a step that begins now.
   bool is_due(std::int64_t now_ns) const {

@@ -11,9 +11,13 @@
 #include <exception>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace llamabox {
 namespace {
+
+// Of all sequences together: beyond it a step is so full that drafts do not pay.
+constexpr std::int64_t kMostDraftRows = 256;
 
 [[noreturn]] void refuse(const char *option, const std::string &sentence) {
   throw Error(ErrorCode::kLoadFailed, sentence, option);
@@ -49,7 +53,7 @@ void resolve_threads(ContextParams &params) {
 }
 
 LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &params)
-    : params_(params) {
+    : params_(params), row_positions_(model.get(), params.n_slots) {
   check_context_params(model.get(), params_);
   resolve_threads(params_);
   check_placements(threadpool_params(params_));
@@ -59,8 +63,9 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
   // result): with the default of n_batch rows this is gigabytes for a large vocabulary.
   const std::int32_t n_ctx =
       params_.n_ctx > 0 ? params_.n_ctx : llama_model_n_ctx_train(model.get());
-  const std::int64_t wanted =
-      std::int64_t{params_.n_slots} * (1 + std::int64_t{params_.n_draft_max});
+  const std::int64_t n_drafted =
+      std::min(std::int64_t{params_.n_slots} * params_.n_draft_max, kMostDraftRows);
+  const std::int64_t wanted = params_.n_slots + n_drafted;
   n_outputs_max_ =
       static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params_.n_batch, n_ctx}));
   upstream.n_outputs_max = static_cast<std::uint32_t>(n_outputs_max_);
@@ -86,6 +91,13 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
 }
 
 Threadpools &LoadedContext::threads() {
+  if (lender_ != nullptr) {
+    if (!is_attached_) {
+      lender_->threads().attach(context_.get());
+      is_attached_ = true;
+    }
+    return lender_->threads();
+  }
   if (!threads_) {
     threads_ = std::make_unique<Threadpools>(threadpool_params(params_));
     threads_->attach(context_.get());
@@ -94,6 +106,31 @@ Threadpools &LoadedContext::threads() {
 }
 
 void LoadedContext::before_step(std::size_t n_rows) { threads().before_step(n_rows); }
+
+void LoadedContext::rest() const {
+  if (threads_) {
+    threads_->rest();
+  }
+}
+
+bool LoadedContext::mixes_embeddings(const LoadedModel &model) {
+  const auto width = static_cast<std::size_t>(llama_model_n_embd_inp(model.get()));
+  const std::vector<float> zeros(width);
+  const std::array<llama_pos, 4> first = {};
+  const std::array<llama_pos, 4> second = {1, 1, 1, 1};
+  const std::unique_ptr<llama_batch_ext, void (*)(llama_batch_ext *)> batch(
+      llama_batch_ext_init(context_.get()), llama_batch_ext_free);
+  const bool is_filled = llama_batch_ext_add_token(batch.get(), 0, 0) == 0 &&
+                         llama_batch_ext_set_pos(batch.get(), 0, first.data()) &&
+                         llama_batch_ext_add_embd(batch.get(), 0, {zeros.data(), 1, width}) == 1 &&
+                         llama_batch_ext_set_pos(batch.get(), 1, second.data()) &&
+                         llama_batch_ext_set_output_logits(batch.get(), 1, true);
+  const bool mixes =
+      is_filled && llama_process(context_.get(), LLAMA_PROCESS_TYPE_DECODE, batch.get()) == 0;
+  llama_synchronize(context_.get());
+  llama_memory_clear(llama_get_memory(context_.get()), false);
+  return mixes;
+}
 
 void LoadedContext::warm_up(const LoadedModel &model) {
   const llama_vocab *vocab = model.vocab();

@@ -29,6 +29,7 @@ from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
 from llamabox.http.service import ServerOptions
 from llamabox.http.tls import server_context
+from llamabox.image_engine import ImageEngine
 from llamabox.log import fields
 from llamabox.measure import measure_rate
 from llamabox.upstream_log import UpstreamLog
@@ -37,7 +38,7 @@ from llamabox.worker_channel import EXIT_DEVICE_LOST, notify_ready
 if TYPE_CHECKING:
     from llamabox import _core
 
-Load = Callable[[ServerConfig, int], Engine]
+Load = Callable[[ServerConfig, int], Engine | ImageEngine]
 """Loads an engine; the second argument is a descriptor for upstream's log lines."""
 
 _SWITCH_INTERVAL_S = 0.001
@@ -133,10 +134,12 @@ class Worker:
         return code
 
     async def _serve_until(
-        self, stopped: asyncio.Future[None], engine: Engine, addresses: list[str]
+        self, stopped: asyncio.Future[None], engine: Engine | ImageEngine, addresses: list[str]
     ) -> int:
         """Serve until a stop signal comes or a device is lost; returns the exit code."""
-        lost = asyncio.ensure_future(engine.device_lost.wait())
+        # Images are not watched: what fails there fails alone.
+        device_lost = engine.device_lost if isinstance(engine, Engine) else asyncio.Event()
+        lost = asyncio.ensure_future(device_lost.wait())
         try:
             await self._serve(engine, addresses)
             await asyncio.wait((stopped, lost), return_when=asyncio.FIRST_COMPLETED)
@@ -160,8 +163,11 @@ class Worker:
         """Called by the loading thread; the probes say so."""
         self._app.waiting = waiting
 
-    async def _serve(self, engine: Engine, addresses: list[str]) -> None:
+    async def _serve(self, engine: Engine | ImageEngine, addresses: list[str]) -> None:
         engine.start()
+        if isinstance(engine, ImageEngine):
+            self._serve_images(engine, addresses)
+            return
         if self._config.engine.tokens_per_second is None:
             engine.measured_rate = await measure_rate(engine, self._config.engine.n_ubatch)
             _logger.info("measured", extra=fields(tokens_per_second=engine.measured_rate))
@@ -185,9 +191,22 @@ class Worker:
             )
         notify_ready(self._config.process)
 
-    def _start_loading(self, log_fd: int) -> asyncio.Future[Engine]:
+    def _serve_images(self, engine: ImageEngine, addresses: list[str]) -> None:
+        self._app.engine = engine
+        _logger.info(
+            "ready",
+            extra=fields(
+                model=self._config.model.alias,
+                family=engine.info.family,
+                n_slot=engine.stats().n_slots,
+                address=",".join(addresses),
+            ),
+        )
+        notify_ready(self._config.process)
+
+    def _start_loading(self, log_fd: int) -> asyncio.Future[Engine | ImageEngine]:
         loop = asyncio.get_running_loop()
-        loaded: asyncio.Future[Engine] = loop.create_future()
+        loaded: asyncio.Future[Engine | ImageEngine] = loop.create_future()
 
         def load() -> None:
             try:
@@ -232,7 +251,9 @@ class Worker:
         await graceful
 
 
-def _load(config: ServerConfig, log_fd: int, waiting: Callable[[bool], None]) -> Engine:
+def _load(
+    config: ServerConfig, log_fd: int, waiting: Callable[[bool], None]
+) -> Engine | ImageEngine:
     """The real loader; imported here, since the import itself takes a moment."""
     from llamabox.model_loader import load_engine, prepare_core
     from llamabox.rpc_client import join_rpc_servers
@@ -242,6 +263,10 @@ def _load(config: ServerConfig, log_fd: int, waiting: Callable[[bool], None]) ->
 
     prepare_core(config, log_fd)
     join_rpc_servers(config, waiting)
+    if config.images.enabled:
+        from llamabox.image_loader import load_image_engine
+
+        return load_image_engine(config)
     return load_engine(config, default_sampling)
 
 

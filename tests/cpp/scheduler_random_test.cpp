@@ -1,6 +1,7 @@
 // A seeded storm: submissions, cancellations, failures, context shifts, moved chunks, slots saved,
 // restored and erased, and memory too small for all, with every invariant checked after every step
 // and every finished text compared with the undisturbed one.
+#include "fake_drafter.h"
 #include "rig.h"
 
 #include <doctest/doctest.h>
@@ -26,7 +27,9 @@ struct Expected {
 class Storm {
 public:
   explicit Storm(std::uint32_t seed)
-      : random_(seed), model_(make_model()), params_(make_params()), rig_(model_, params_),
+      : random_(seed), model_(make_model()), params_(make_params()),
+        drafter_(make_fake_drafter(make_draft_model())),
+        rig_(model_, params_, below(2) == 0 ? std::move(drafter_.proposer) : nullptr),
         n_failures_left_(below(3)) {}
 
   void run() {
@@ -75,10 +78,23 @@ private:
     return model;
   }
 
+  // Half of the time it knows the target's text; its memory is often too small.
+  FakeModelParams make_draft_model() {
+    FakeModelParams model = model_;
+    model.n_cells = 40 + below(200);
+    model.n_batch = 8 + below(40);
+    model.fixed_text = below(2) == 0 ? "abcabc1" : "";
+    return model;
+  }
+
   EngineParams make_params() {
     EngineParams params;
     params.context_shift = below(2) == 0;
     params.n_keep = below(30) - 1;
+    params.speculation.n_max = 1 + below(6);
+    params.speculation.n_min = below(3);
+    params.speculation.lookup_ngram_min = below(3);
+    params.speculation.adapt = below(3) == 0;
     return params;
   }
 
@@ -120,7 +136,7 @@ private:
     one.max_tokens = below(2) == 0 ? -1 : 1 + below(30);
     one.n = 1 + below(8) / 6;
     Request request = Rig::generate_request(one.prompt, one.max_tokens, one.n);
-    request.priority = below(5) == 0 ? 1 : 0;
+    request.priority = below(5) == 0 ? below(5) - 2 : 0;
     auto &generate = std::get<GenerateRequest>(request.body);
     generate.slot = below(4) == 0 ? below(model_.n_slots) : kNoSlot;
     one.moves_chunks = below(6) == 0;
@@ -179,6 +195,7 @@ private:
   std::minstd_rand random_;
   FakeModelParams model_;
   EngineParams params_;
+  FakeDrafter drafter_;
   Rig rig_;
   int n_failures_left_;
   std::map<RequestId, Expected> expected_;

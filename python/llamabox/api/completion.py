@@ -19,6 +19,7 @@ from llamabox.api.reply import Choice, Reply, Shape
 from llamabox.api.sampling_fields import sampling_params
 from llamabox.api.schema import Values
 from llamabox.api.token_rate import is_on, limit_of, rate_fields, stream_headers
+from llamabox.api.urgency import engine_request
 from llamabox.api.usage import usage_object
 from llamabox.engine import Engine
 from llamabox.http.message import HeaderPairs, Response, error_response
@@ -75,14 +76,15 @@ def build_requests(
     n_reported = _n_logprobs(call.engine, len(prompts), values)
     limit = limit_of(call) / len(prompts)
     return [
-        core.Request(
-            body=core.GenerateRequest(
+        engine_request(
+            call,
+            core.GenerateRequest(
                 prompt=prompt,
                 sampling=sampling,
                 n_logprobs=n_reported,
                 tokens_per_second=limit,
                 **generate,
-            )
+            ),
         )
         for prompt in prompts
     ]

@@ -11,9 +11,15 @@ from llamabox.api.chat import chat_completions
 from llamabox.api.checks import Check, check_loras
 from llamabox.api.completions import completions
 from llamabox.api.embeddings import embeddings, native_embeddings
-from llamabox.api.encode_fields import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
+from llamabox.api.encode_fields import (
+    EITHER_RERANK,
+    EMBEDDINGS,
+    NATIVE_EMBEDDINGS,
+    RERANK,
+)
 from llamabox.api.facts import props, slots
 from llamabox.api.gates import Need
+from llamabox.api.image_call import ImageHandler
 from llamabox.api.infill import infill
 from llamabox.api.lora import list_loras, set_loras
 from llamabox.api.models import models
@@ -30,8 +36,10 @@ from llamabox.api.schema import (
     Field,
 )
 from llamabox.api.slots import ACTION, slot_action
+from llamabox.api.tei_rerank import rerank_either
 from llamabox.api.template import apply_template
 from llamabox.api.tokenize import detokenize, tokenize
+from llamabox.api.transcriptions import transcriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,8 @@ class ModelRoute:
 
     method: str
     path: str
-    handler: CallHandler
+    # Of the one kind of server or the other; the tables below do not mix them.
+    handler: CallHandler | ImageHandler
     # One line for the description of the server.
     summary: str
     # The fields of the request; empty for a request without a body.
@@ -51,6 +60,10 @@ class ModelRoute:
     parameters: Sequence[dict[str, Any]] = ()
     # What takes the whole body, where that is no object of fields.
     body: Check | None = None
+    # Whether the body is a form, whose files may be large.
+    form: bool = False
+    # Whether the body can hold pictures or sounds, and so be large.
+    takes_media: bool = False
     # What the server must have been started for.
     needs: Need = Need.NOTHING
 
@@ -63,13 +76,32 @@ def _vectors(path: str, handler: CallHandler, summary: str, fields: Sequence[Fie
     return ModelRoute("POST", path, handler, summary, fields, needs=Need.EMBEDDINGS)
 
 
-def _ranks(path: str) -> ModelRoute:
-    return ModelRoute("POST", path, rerank, "Rank documents", RERANK, needs=Need.RANKS)
+def _ranks(
+    path: str, handler: CallHandler = rerank, fields: Sequence[Field] = RERANK
+) -> ModelRoute:
+    return ModelRoute("POST", path, handler, "Rank documents", fields, needs=Need.RANKS)
 
 
 MODEL_ROUTES = (
     ModelRoute("GET", "/v1/models", models, "The model and its facts"),
-    _text("/v1/chat/completions", chat_completions, "Answer a conversation", CHAT),
+    ModelRoute(
+        "POST",
+        "/v1/chat/completions",
+        chat_completions,
+        "Answer a conversation",
+        CHAT,
+        streams=True,
+        takes_media=True,
+        needs=Need.TEXT,
+    ),
+    ModelRoute(
+        "POST",
+        "/v1/audio/transcriptions",
+        transcriptions,
+        "Write down what is said in a sound",
+        form=True,
+        needs=Need.TEXT,
+    ),
     _text("/v1/completions", completions, "Continue prompts", COMPLETION),
     _text("/completion", completion, "Continue prompts, native", NATIVE),
     _text("/infill", infill, "Fill a gap in a text", INFILL),
@@ -78,10 +110,17 @@ MODEL_ROUTES = (
     _vectors("/embedding", native_embeddings, "Texts to vectors, native", NATIVE_EMBEDDINGS),
     _ranks("/v1/rerank"),
     _ranks("/v2/rerank"),
-    _ranks("/rerank"),
+    _ranks("/rerank", rerank_either, EITHER_RERANK),
     ModelRoute("POST", "/tokenize", tokenize, "Text to tokens", TOKENIZE),
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
-    ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),
+    ModelRoute(
+        "POST",
+        "/apply-template",
+        apply_template,
+        "A conversation as prompt",
+        TEMPLATE,
+        takes_media=True,
+    ),
     ModelRoute("GET", "/lora-adapters", list_loras, "The LoRA adapters and their scales"),
     ModelRoute(
         "POST", "/lora-adapters", set_loras, "Set what adapters count by default", body=check_loras
