@@ -51,7 +51,8 @@ class Scheduler {
 public:
   explicit Scheduler(SchedulerContext context);
 
-  // One pass. Throws nothing a request could cause; std::exception means the engine is broken.
+  // One pass. Throws nothing a request could cause: Error(kDeviceLost) when what it computes on is
+  // gone, any other std::exception when the engine is broken.
   void step(std::vector<Arrival> arrivals);
 
   bool idle() const { return live_.empty(); }

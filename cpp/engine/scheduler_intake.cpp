@@ -165,6 +165,9 @@ void Scheduler::run_side_call(LiveRequest &request, const SideCall &call) {
   try {
     end_request(request, nullptr, std::make_unique<Result>(answer(call)));
   } catch (const Error &error) {
+    if (error.code() == ErrorCode::kDeviceLost) {
+      throw; // this request ends with all others
+    }
     end_request(request, &error, nullptr);
   }
 }
