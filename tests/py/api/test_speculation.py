@@ -125,14 +125,6 @@ def test_usage_and_metrics_count_drafts_apart(both: LiveServer) -> None:
     assert gained["llamabox:accepted_draft_places_count"] == n_accepted
 
 
-def samples(server: LiveServer) -> dict[str, float]:
-    """Every sample of the metrics page."""
-    reply = server.get("/metrics")
-    assert reply.status == 200
-    lines = [line for line in reply.body.decode().splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
-
-
 def test_a_native_answer_counts_drafts(both: LiveServer) -> None:
     body = both.post("/completion", {**completion(WORDS * 3), "n_predict": 30}).json()
     assert body["timings"]["draft_n"] == body["tokens_drafted"] > 0
