@@ -14,6 +14,7 @@ struct EngineParams {
   std::int32_t n_prompt_workers = 1; // threads that render and tokenize
   bool render_special = false;       // special tokens are part of the text
   bool cache_prompt = true;          // reuse what earlier requests left in KV
+  std::uint64_t cache_ram_bytes = 0; // of RAM for what KV has no room for; 0: none
   double itl_target_ms = 200;        // a step with running streams takes no more prefill than this
   bool context_shift = false;        // a text outlives its context, where the memory can shift
   // What requests that do not say have:

@@ -23,10 +23,11 @@ bool can_trim_tail(KvKind kind) { return kind != KvKind::kRecurrent && kind != K
 Scheduler::Scheduler(SchedulerContext context)
     : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
-      shared_stats_(context.stats), slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
-      admission_(slots_, queue_, cache_, params_.cache_prompt),
+      shared_stats_(context.stats), slots_(params_.n_slots),
+      cache_(*models_.kv, params_.cache_ram_bytes), admission_(slots_, queue_, cache_),
       can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
+      keeps_states_(params_.cache_ram_bytes > 0 && !cache_.traits().can_cut),
       encodes_(models_.texts.get(), clock_) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
@@ -44,7 +45,9 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
     take_in(std::move(arrival));
   }
   end_cancelled();
+  cache_.set_streaming(slots_.streams());
   admit();
+  copy_parked();
   StepPlan step_plan = plan();
   PackedStep packed;
   const std::int64_t begin_ns = clock_.now_ns();
@@ -74,7 +77,7 @@ StepPlan Scheduler::plan() {
   const std::int64_t now_ns = clock_.now_ns();
   for (const Sequence *sequence : slots_.bound()) {
     Candidate candidate;
-    candidate.is_due = sequence->is_due(now_ns);
+    candidate.is_due = sequence->is_due(now_ns) && !cache_.is_restoring(sequence->seq);
     candidate.slot = sequence->slot;
     candidate.decoding = sequence->phase == Phase::kDecode;
     candidate.n_left = sequence->n_left();
@@ -163,7 +166,7 @@ void Scheduler::fail_decoded(const PackedStep &step) {
   std::vector<LiveRequest *> failed;
   for (const PackedRows &part : step.parts) {
     // What KV holds after a failure is unknown, so none of it may be reused.
-    cache_.forget(part.sequence->slot);
+    cache_.forget(part.sequence->seq);
     if (std::ranges::find(failed, part.sequence->request) == failed.end()) {
       failed.push_back(part.sequence->request);
     }
@@ -182,11 +185,14 @@ void Scheduler::commit(const PackedStep &step) {
   // All memory first: a sequence that ends while others are verified must find it consistent.
   for (const PackedRows &part : step.parts) {
     Sequence &sequence = *part.sequence;
-    cache_.append(sequence.slot, sequence.keys_at(sequence.n_past, part.n_committed));
+    cache_.append(sequence.seq, sequence.keys_at(sequence.n_past, part.n_committed));
     const std::vector<std::int64_t> draft_keys(part.draft.begin(), part.draft.end());
-    cache_.append(sequence.slot, draft_keys);
+    cache_.append(sequence.seq, draft_keys);
     sequence.n_past += part.n_committed;
     sequence.n_skipped = 0;
+    if (sequence.n_past == sequence.kept_at) {
+      cache_.keep_state(sequence.seq);
+    }
   }
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
@@ -201,18 +207,18 @@ void Scheduler::commit(const PackedStep &step) {
 
 void Scheduler::verify(const PackedRows &part) {
   Sequence &sequence = *part.sequence;
-  const std::int32_t slot = sequence.slot;
+  const SeqId seq = sequence.seq;
   const std::int32_t n_draft = static_cast<std::int32_t>(part.draft.size());
   const std::int32_t first = part.first_row + part.n_committed - 1;
   std::int32_t n_accepted = 0;
   FinishReason reason = FinishReason::kNone;
-  may_admit_ = may_admit_ || sequence.phase == Phase::kPrefill; // siblings wait for its prompt
+  may_admit_ = may_admit_ || sequence.phase == Phase::kPrefill; // others wait for its prompt
   sequence.phase = Phase::kDecode;
   for (std::int32_t i = 0; i <= n_draft; ++i) {
     const std::span<const float> logits = models_.runner->logits(first + i);
     const Token token = choose(sequence, logits);
     if (token == kNoToken) {
-      cache_.trim(slot, sequence.n_past);
+      cache_.trim(seq, sequence.n_past);
       return;
     }
     note_token(sequence, token, logits);
@@ -226,7 +232,7 @@ void Scheduler::verify(const PackedRows &part) {
   }
   sequence.request->usage.n_draft += n_draft;
   sequence.request->usage.n_draft_accepted += n_accepted;
-  cache_.trim(slot, sequence.n_past);
+  cache_.trim(seq, sequence.n_past);
   if (reason == FinishReason::kNone && sequence.n_tokens() >= limits_.n_ctx) {
     reason = make_context_room(sequence);
   }
@@ -288,8 +294,8 @@ EngineState Scheduler::state() const {
     one.phase = sequence->phase;
     one.n_tokens = sequence->n_tokens();
     one.n_past = sequence->n_past;
-    one.n_kv = models_.kv->length(sequence->slot);
-    one.n_cached = cache_.length(sequence->slot);
+    one.n_kv = models_.kv->length(sequence->seq);
+    one.n_cached = cache_.length(sequence->seq);
     state.bound.push_back(one);
   }
   state.n_waiting = queue_.size();

@@ -16,6 +16,7 @@
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
 #include "engine/request_registry.h"
+#include "engine/share_groups.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
 #include "engine/wait_queue.h"
@@ -72,6 +73,7 @@ private:
   void check_idle(std::int32_t slot) const;
   void end_cancelled();
   void admit();
+  void copy_parked();
   // plan, draft, pack, decode
   StepPlan plan();
   PackedStep pack(const StepPlan &plan);
@@ -110,9 +112,11 @@ private:
   PrefixCache cache_;
   Admission admission_;
   const bool can_draft_;
-  const bool can_shift_; // a full context may lose tokens
+  const bool can_shift_;    // a full context may lose tokens
+  const bool keeps_states_; // of prompts, where a sequence cannot go back
   StepCost cost_;
   LoraSets lora_sets_;
+  ShareGroups groups_;
   LoraSet default_loras_; // of requests that name none
   ClassTurn class_turn_;
   EncodeStage encodes_;

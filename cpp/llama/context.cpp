@@ -61,8 +61,11 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
       params_.n_ctx > 0 ? params_.n_ctx : llama_model_n_ctx_train(model.get());
   const std::int64_t wanted =
       std::int64_t{params_.n_slots} * (1 + std::int64_t{params_.n_draft_max});
-  n_outputs_max_ =
-      static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params_.n_batch, n_ctx}));
+  const std::int32_t n_seqs = n_sequence_ids(model.get(), params_);
+  upstream.n_seq_max = static_cast<std::uint32_t>(n_seqs);
+  // Upstream wants as many as there are ids.
+  n_outputs_max_ = std::max(
+      n_seqs, static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params_.n_batch, n_ctx})));
   upstream.n_outputs_max = static_cast<std::uint32_t>(n_outputs_max_);
 
   const LogCapture capture;

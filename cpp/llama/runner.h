@@ -38,7 +38,7 @@ private:
   LoadedAdapters &adapters_;
   llama_context *context_;
   RunnerLimits limits_;
-  std::int32_t n_slots_;
+  SeqId n_seqs_; // ids there are
   std::int32_t n_outputs_max_;
   std::unique_ptr<llama_batch_ext, FreeBatch> batch_;
   std::vector<std::int32_t> output_of_row_; // -1: the row asked for no logits
