@@ -125,6 +125,8 @@ class EngineConfig:
     kv_unified: bool = True
     # Reuse what an earlier request left in the cells.
     cache_prompt: bool = True
+    # RAM for what the cells have no room for; 0 is none, None is measured at the start.
+    cache_ram_mib: int | None = None
     # Whether special tokens are part of the answers' text.
     special: bool = False
     # Most tokens per second that a request may ask for by its header; 0 reads no header, None is

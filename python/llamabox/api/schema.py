@@ -56,6 +56,7 @@ MAX_CHOICES = 16
 MAX_STOPS = 16
 MAX_STOP_BYTES = 256
 MAX_MODEL_BYTES = 512
+MAX_SALT_BYTES = 256
 MAX_TOKENIZE_ITEMS = 65536
 MAX_N_PROBS = 128
 
@@ -210,6 +211,7 @@ GENERATION = (
     Field("id_slot", check_slot, "generate.slot"),
     Field("n_keep", integer(-1, INT32_MAX), "generate.n_keep"),
     Field("n_cache_reuse", integer(0, INT32_MAX), "generate.n_cache_reuse"),
+    Field("cache_salt", name(MAX_SALT_BYTES), "generate.cache_salt"),
     *_SAMPLERS,
     *_CONSTRAINTS,
     Field("n_probs", integer(0, MAX_N_PROBS), "logprobs.n_probs"),
