@@ -5,12 +5,12 @@
 
 Two servers, one answer after another, each twice as long as the one before:
 * a model that only sleeps: CPU of the event loop's thread, which knows nothing of the model (the
-  fake itself reads all that its memory holds for each token, so its own thread says nothing);
-* the demo model: the same thread, and what the route for chats, whose output is parsed, costs more
-  than the plain one in all threads together (the model's work is the same).
-The last column is the cost per token against that of the shortest answer: it is linear where the
-column ends level. It may rise first: a model that is faster than the loop shares wake-ups, and it
-slows down as its context grows.
+  fake itself reads all that its memory holds for each token, so its own thread says nothing). The
+  last column is the cost per token against that of the shortest answer: linear where it ends level;
+* the demo model: the route for chats with tools, whose output is parsed, against the plain one, in
+  the loop's thread and in all threads. The model's own work is the same for both, and grows with
+  its context; as it slows down its tokens no longer share wake-ups, so that the loop's cost per
+  token rises on both routes. Parsing is linear where the ratios stay level.
 """
 
 from __future__ import annotations
@@ -121,20 +121,18 @@ def main() -> int:
         )
     demo = [sys.executable, "-m", "llamabox", "--no-supervise", "--port", "PORT"]
     demo += ["-m", str(DEMO_MODEL), "-c", n_ctx, "-np", "1", "-t", str(args.threads)]
-    chats: dict[int, Cost] = {}
     with serving(demo) as (pid, port):
-
-        def chat_loop_s(n_tokens: int) -> float:
-            chats[n_tokens] = answer(pid, port, "/v1/chat/completions", CHAT, n_tokens)
-            return chats[n_tokens].loop_s
-
         answer(pid, port, "/v1/chat/completions", CHAT, SHORTEST)
-        table("thread of the event loop, chat with tools, demo model", lengths, chat_loop_s)
-        table(
-            "what chat costs more than the plain route in all threads, demo model",
-            lengths,
-            lambda n: chats[n].all_s - answer(pid, port, "/v1/completions", PLAIN, n).all_s,
-        )
+        print(f"\nchat with tools against the plain route, demo model\n{'tokens':>8}", end="")
+        print(f"{'loop us/token':>15}{'ratio':>7}{'all us/token':>14}{'ratio':>7}")
+        for n_tokens in lengths:
+            chat = answer(pid, port, "/v1/chat/completions", CHAT, n_tokens)
+            plain = answer(pid, port, "/v1/completions", PLAIN, n_tokens)
+            print(
+                f"{n_tokens:8}{chat.loop_s * 1e6 / n_tokens:15.1f}{chat.loop_s / plain.loop_s:7.2f}"
+                f"{chat.all_s * 1e6 / n_tokens:14.1f}{chat.all_s / plain.all_s:7.2f}",
+                flush=True,
+            )
     return 0
 
 

@@ -104,6 +104,8 @@ void register_events(py::module_ &m) {
       .def_readonly("itl_ms", &Stats::itl_ms)
       .def_readonly("e2e_ms", &Stats::e2e_ms)
       .def_readonly("queue_ms", &Stats::queue_ms)
+      .def_readonly("draft_places", &Stats::draft_places)
+      .def_readonly("accepted_draft_places", &Stats::accepted_draft_places)
       .def_readonly("prompt_tokens", &Stats::prompt_tokens)
       .def_readonly("output_tokens", &Stats::output_tokens);
 }

@@ -76,7 +76,8 @@ void register_llama(py::module_ &m) {
                 Field{"swa_full", &C::swa_full}, Field{"kv_offload", &C::kv_offload},
                 Field{"cache_type_k", &C::cache_type_k}, Field{"cache_type_v", &C::cache_type_v},
                 Field{"placement", &C::placement}, Field{"placement_batch", &C::placement_batch},
-                Field{"rope", &C::rope}, Field{"warmup", &C::warmup});
+                Field{"rope", &C::rope}, Field{"warmup", &C::warmup},
+                Field{"n_draft_max", &C::n_draft_max});
   py::enum_<Pooling>(m, "Pooling", py::module_local())
       .value("MODEL", Pooling::kModel)
       .value("NONE", Pooling::kNone)
@@ -95,10 +96,15 @@ void register_llama(py::module_ &m) {
   bind_value<ChatParams>(m, "ChatParams", "The chat template instead of the model's own.",
                          Field{"template_name", &ChatParams::template_name},
                          Field{"template_source", &ChatParams::template_source});
+  using D = DraftModelParams;
+  bind_value<D>(m, "DraftModelParams", "A small model that guesses; an empty path is none.",
+                Field{"model_path", &D::model_path}, Field{"n_gpu_layers", &D::n_gpu_layers},
+                Field{"devices", &D::devices}, Field{"p_min", &D::p_min});
   bind_value<LlamaParams>(
       m, "LlamaParams", "What a text model is loaded with.", Required{"model", &LlamaParams::model},
       Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters},
-      Field{"chat", &LlamaParams::chat}, Field{"encoder", &LlamaParams::encoder});
+      Field{"chat", &LlamaParams::chat}, Field{"encoder", &LlamaParams::encoder},
+      Field{"draft", &LlamaParams::draft});
   m.def("load_models", &load_models, py::arg("params"), py::call_guard<py::gil_scoped_release>(),
         "Load a model file; takes seconds to minutes and lets other Python threads run.");
 }

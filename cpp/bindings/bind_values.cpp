@@ -144,14 +144,15 @@ void register_side_calls(py::module_ &m) {
 
 void register_requests(py::module_ &m) {
   using G = GenerateRequest;
-  bind_value<G>(
-      m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
-      Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
-      Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
-      Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs}, Field{"n_keep", &G::n_keep},
-      Field{"n_cache_reuse", &G::n_cache_reuse}, Field{"slot", &G::slot},
-      Field{"return_tokens", &G::return_tokens}, Field{"tokens_per_second", &G::tokens_per_second},
-      Field{"share_group", &G::share_group}, Field{"thinking_budget", &G::thinking_budget});
+  bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
+                Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
+                Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
+                Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs},
+                Field{"n_keep", &G::n_keep}, Field{"n_cache_reuse", &G::n_cache_reuse},
+                Field{"slot", &G::slot}, Field{"return_tokens", &G::return_tokens},
+                Field{"tokens_per_second", &G::tokens_per_second},
+                Field{"share_group", &G::share_group}, Field{"n_draft_max", &G::n_draft_max},
+                Field{"thinking_budget", &G::thinking_budget});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call.",
@@ -171,6 +172,13 @@ void register_requests(py::module_ &m) {
                       Field{"deadline_ns", &Request::deadline_ns});
 }
 
+void register_speculation(py::module_ &m) {
+  using S = SpeculationParams;
+  bind_value<S>(m, "SpeculationParams", "Drafts that steps verify.", Field{"n_max", &S::n_max},
+                Field{"n_min", &S::n_min}, Field{"lookup_ngram_min", &S::lookup_ngram_min},
+                Field{"share", &S::share}, Field{"adapt", &S::adapt});
+}
+
 } // namespace
 
 void register_values(py::module_ &m) {
@@ -178,6 +186,7 @@ void register_values(py::module_ &m) {
   register_sampling(m);
   register_side_calls(m);
   register_requests(m);
+  register_speculation(m);
   using E = EngineParams;
   bind_value<E>(
       m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
@@ -185,7 +194,8 @@ void register_values(py::module_ &m) {
       Field{"n_prompt_workers", &E::n_prompt_workers}, Field{"cache_prompt", &E::cache_prompt},
       Field{"cache_ram_bytes", &E::cache_ram_bytes}, Field{"render_special", &E::render_special},
       Field{"itl_target_ms", &E::itl_target_ms}, Field{"context_shift", &E::context_shift},
-      Field{"n_keep", &E::n_keep}, Field{"n_cache_reuse", &E::n_cache_reuse});
+      Field{"n_keep", &E::n_keep}, Field{"n_cache_reuse", &E::n_cache_reuse},
+      Field{"speculation", &E::speculation});
 }
 
 } // namespace llamabox

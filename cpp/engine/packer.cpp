@@ -21,8 +21,7 @@ Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
 
 } // namespace
 
-void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
-               std::vector<Token> draft) {
+void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft) {
   const std::int32_t begin = sequence.n_past;
   const bool stops = begin < sequence.kept_at && begin + n_rows > sequence.kept_at;
   const std::int32_t n_most = stops ? sequence.kept_at - begin : sequence.n_left();
@@ -41,8 +40,8 @@ void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows,
         make_row(sequence, index, sequence.tokens[static_cast<std::size_t>(index)]));
   }
   step.batch.back().logits = part.samples;
-  for (std::size_t i = 0; i < part.draft.size(); ++i) {
-    Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft[i]);
+  for (std::size_t i = 0; i < part.draft.tokens.size(); ++i) {
+    Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft.tokens[i]);
     row.logits = true;
     step.batch.push_back(row);
   }

@@ -7,6 +7,7 @@
 #include "engine/sequence.h"
 #include "engine/step_plan.h"
 #include "model/batch.h"
+#include "spec/proposer.h"
 
 #include <cstdint>
 #include <vector>
@@ -17,7 +18,7 @@ struct PackedRows {
   Sequence *sequence = nullptr;
   std::int32_t first_row = 0;   // in the batch
   std::int32_t n_committed = 0; // rows of tokens that are part of the sequence
-  std::vector<Token> draft;     // guesses that follow them, a row each
+  Draft draft;                  // guesses that follow them, a row each
   bool samples = false;         // the last committed row and every draft row have logits
 };
 
@@ -30,6 +31,6 @@ struct PackedStep {
 
 // Appends the rows of one sequence: n_rows committed tokens from n_past, then the draft.
 // A chunk that would cut an unsplittable media span ends before it, so fewer rows may come out.
-void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, std::vector<Token> draft);
+void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft);
 
 } // namespace llamabox

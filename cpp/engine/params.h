@@ -3,6 +3,8 @@
 // Covered by engine_test.
 #pragma once
 
+#include "spec/speculation.h"
+
 #include <cstdint>
 
 namespace llamabox {
@@ -19,6 +21,7 @@ struct EngineParams {
   bool context_shift = false;        // a text outlives its context, where the memory can shift
   // What requests that do not say have:
   std::int32_t n_keep = 0;        // tokens of the prompt that a shift leaves; -1: all
+  SpeculationParams speculation;  // where the model has a drafter, or lookup is on
   std::int32_t n_cache_reuse = 0; // least tokens of a chunk that is moved to be reused; 0: never
 };
 

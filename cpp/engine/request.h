@@ -31,8 +31,9 @@ struct GenerateRequest {
   std::int32_t slot = kNoSlot;               // preferred when it is free; kNoSlot: any
   bool return_tokens = false;                // each event has the ids of its tokens
   std::int32_t thinking_budget = -1;         // tokens of a thinking block; -1: no limit
-  double tokens_per_second = 0;              // at most, of all choices together; 0: no limit
-  std::string share_group;                   // prefixes are shared among requests of one name
+  std::int32_t n_draft_max = -1; // tokens of one draft; 0: no drafts, -1: as EngineParams say
+  double tokens_per_second = 0;  // at most, of all choices together; 0: no limit
+  std::string share_group;       // prefixes are shared among requests of one name
 };
 
 // The prompt as the model would see it, without running it.

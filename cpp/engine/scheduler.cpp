@@ -15,9 +15,6 @@ std::int32_t n_min_rows(const Sequence &sequence) {
   return span && !span->can_split ? span->start + span->n_rows - sequence.n_past : 1;
 }
 
-// Rejected drafts are trimmed away, which memory with recurrent state cannot do.
-bool can_trim_tail(KvKind kind) { return kind != KvKind::kRecurrent && kind != KvKind::kHybrid; }
-
 } // namespace
 
 Scheduler::Scheduler(SchedulerContext context)
@@ -25,7 +22,9 @@ Scheduler::Scheduler(SchedulerContext context)
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
       shared_stats_(context.stats), slots_(params_.n_slots),
       cache_(*models_.kv, params_.cache_ram_bytes), admission_(slots_, queue_, cache_),
-      can_draft_(models_.proposer && can_trim_tail(cache_.traits().kind)),
+      speculation_(params_.speculation, models_.proposer.get()),
+      // Rejected drafts are cut off again, which memory with recurrent state cannot do.
+      can_draft_(speculation_.is_on() && cache_.traits().can_cut),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
       keeps_states_(params_.cache_ram_bytes > 0 && !cache_.traits().can_cut),
       encodes_(models_.texts.get(), clock_) {
@@ -51,6 +50,8 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   StepPlan step_plan = plan();
   PackedStep packed;
   const std::int64_t begin_ns = clock_.now_ns();
+  draft(step_plan);
+  const double draft_ms = ms_between(begin_ns, clock_.now_ns());
   DecodeStatus status = DecodeStatus::kNoCells;
   while (!step_plan.empty()) {
     packed = pack(step_plan);
@@ -62,7 +63,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   }
   if (status == DecodeStatus::kOk) {
     commit(packed);
-    account(packed, ms_between(begin_ns, clock_.now_ns()));
+    account(packed, draft_ms, ms_between(begin_ns, clock_.now_ns()));
   } else if (status == DecodeStatus::kFailed) {
     fail_decoded(packed);
   }
@@ -85,9 +86,7 @@ StepPlan Scheduler::plan() {
     candidate.n_skipped = sequence->n_skipped;
     candidate.order = sequence->order;
     candidate.class_key = sequence->class_key;
-    // One token comes without a draft.
-    const std::int32_t n_due = sequence->request->pace.n_due(now_ns);
-    candidate.n_draft_max = can_draft_ ? std::clamp(n_due - 1, 0, limits_.n_batch) : 0;
+    candidate.n_draft_max = n_draft_max(*sequence, now_ns);
     candidates.push_back(candidate);
   }
   n_last_held_ = hold_back(candidates);
@@ -105,13 +104,9 @@ PackedStep Scheduler::pack(const StepPlan &step_plan) {
   for (const auto *rows : {&step_plan.decodes, &step_plan.prefills}) {
     for (const PlannedRows &planned : *rows) {
       Sequence &sequence = slots_.at(planned.slot);
-      std::vector<Token> draft;
-      if (planned.n_draft > 0) {
-        const std::int32_t n_room = limits_.n_ctx - sequence.n_tokens();
-        draft = models_.proposer->propose(sequence.slot, sequence.tokens,
-                                          std::min(planned.n_draft, n_room));
-      }
-      pack_rows(packed, sequence, planned.n_rows, std::move(draft));
+      const auto found = drafts_.find(planned.slot);
+      const bool has_draft = found != drafts_.end() && planned.n_draft > 0;
+      pack_rows(packed, sequence, planned.n_rows, has_draft ? found->second : Draft{});
     }
   }
   return packed;
@@ -186,7 +181,7 @@ void Scheduler::commit(const PackedStep &step) {
   for (const PackedRows &part : step.parts) {
     Sequence &sequence = *part.sequence;
     cache_.append(sequence.seq, sequence.keys_at(sequence.n_past, part.n_committed));
-    const std::vector<std::int64_t> draft_keys(part.draft.begin(), part.draft.end());
+    const std::vector<std::int64_t> draft_keys(part.draft.tokens.begin(), part.draft.tokens.end());
     cache_.append(sequence.seq, draft_keys);
     sequence.n_past += part.n_committed;
     sequence.n_skipped = 0;
@@ -196,7 +191,7 @@ void Scheduler::commit(const PackedStep &step) {
   }
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
-      verify(part);
+      settle(part, judge(part));
     }
   }
   // Only now, since another part may belong to the same request.
@@ -205,34 +200,35 @@ void Scheduler::commit(const PackedStep &step) {
   }
 }
 
-void Scheduler::verify(const PackedRows &part) {
-  Sequence &sequence = *part.sequence;
-  const SeqId seq = sequence.seq;
-  const std::int32_t n_draft = static_cast<std::int32_t>(part.draft.size());
+Verdict Scheduler::judge(const PackedRows &part) {
+  std::vector<std::span<const float>> rows;
   const std::int32_t first = part.first_row + part.n_committed - 1;
-  std::int32_t n_accepted = 0;
+  for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
+    rows.push_back(models_.runner->logits(first + i));
+  }
+  Sequence &sequence = *part.sequence;
+  return verify(*sequence.sampler, rows, part.draft, sequence.drafts.random);
+}
+
+void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {
+  Sequence &sequence = *part.sequence;
+  const std::int32_t first = part.first_row + part.n_committed - 1;
   FinishReason reason = FinishReason::kNone;
   may_admit_ = may_admit_ || sequence.phase == Phase::kPrefill; // others wait for its prompt
   sequence.phase = Phase::kDecode;
-  for (std::int32_t i = 0; i <= n_draft; ++i) {
-    const std::span<const float> logits = models_.runner->logits(first + i);
-    const Token token = choose(sequence, logits);
-    if (token == kNoToken) {
-      cache_.trim(seq, sequence.n_past);
-      return;
-    }
-    note_token(sequence, token, logits);
+  std::int32_t n_kept = 0; // accepted drafts that the text goes on behind
+  for (std::int32_t i = 0; i < std::ssize(verdict.tokens) && reason == FinishReason::kNone; ++i) {
+    const Token token = verdict.tokens[static_cast<std::size_t>(i)];
+    note_token(sequence, token, first + i);
     reason = accept(sequence, token);
-    const bool as_drafted = i < n_draft && part.draft[static_cast<std::size_t>(i)] == token;
-    if (!as_drafted || reason != FinishReason::kNone) {
-      break;
-    }
-    ++n_accepted;
-    ++sequence.n_past;
+    n_kept += i < verdict.n_accepted && reason == FinishReason::kNone ? 1 : 0;
   }
-  sequence.request->usage.n_draft += n_draft;
-  sequence.request->usage.n_draft_accepted += n_accepted;
-  cache_.trim(seq, sequence.n_past);
+  sequence.n_past += n_kept;
+  note_draft(sequence, static_cast<std::int32_t>(part.draft.tokens.size()), n_kept);
+  cache_.trim(sequence.seq, sequence.n_past);
+  if (reason == FinishReason::kNone && verdict.error) {
+    return note_unsampled(*sequence.request, *verdict.error);
+  }
   if (reason == FinishReason::kNone && sequence.n_tokens() >= limits_.n_ctx) {
     reason = make_context_room(sequence);
   }
@@ -243,23 +239,17 @@ void Scheduler::verify(const PackedRows &part) {
   }
 }
 
-Token Scheduler::choose(Sequence &sequence, std::span<const float> logits) {
-  try {
-    const Token token = sequence.sampler->sample(logits);
-    sequence.sampler->accept(token);
-    return token;
-  } catch (const Error &error) {
-    const auto is_same = [&](const auto &entry) { return entry.first == sequence.request; };
-    if (std::ranges::none_of(unsampled_, is_same)) {
-      unsampled_.emplace_back(sequence.request, error);
-    }
-    return kNoToken;
+void Scheduler::note_unsampled(LiveRequest &request, const Error &error) {
+  const auto is_same = [&](const auto &entry) { return entry.first == &request; };
+  if (std::ranges::none_of(unsampled_, is_same)) {
+    unsampled_.emplace_back(&request, error);
   }
 }
 
-void Scheduler::account(const PackedStep &step, double ms) {
+void Scheduler::account(const PackedStep &step, double draft_ms, double ms) {
   const double n_rows = static_cast<double>(step.batch.size());
   cost_.observe(step.n_decode_rows, step.n_prefill_rows, ms);
+  speculation_.ran(static_cast<std::int32_t>(step.batch.size()), ms - draft_ms);
   stats_.step_ms.observe(ms);
   ++stats_.n_steps;
   stats_.n_prompt_tokens += static_cast<std::uint64_t>(step.n_prefill_rows);

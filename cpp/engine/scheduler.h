@@ -21,6 +21,8 @@
 #include "engine/stats.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
+#include "spec/speculation.h"
+#include "spec/verify.h"
 
 #include <cstdint>
 #include <memory>
@@ -64,6 +66,7 @@ private:
   // take in
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
+  void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);
@@ -74,21 +77,26 @@ private:
   void end_cancelled();
   void admit();
   void copy_parked();
+  void note_restored(Sequence &sequence, Pos n);
   // plan, draft, pack, decode
   StepPlan plan();
+  std::int32_t n_draft_max(const Sequence &sequence, std::int64_t now_ns) const;
+  void draft(const StepPlan &plan);
   PackedStep pack(const StepPlan &plan);
   bool make_cells(StepPlan &plan);
   void use_class(const PackedStep &step);
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  void verify(const PackedRows &part);
-  Token choose(Sequence &sequence, std::span<const float> logits);
+  Verdict judge(const PackedRows &part);
+  void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
+  void settle(const PackedRows &part, const Verdict &verdict);
+  void note_unsampled(LiveRequest &request, const Error &error);
   FinishReason accept(Sequence &sequence, Token token);
   FinishReason make_context_room(Sequence &sequence);
-  void note_token(Sequence &sequence, Token token, std::span<const float> logits);
+  void note_token(Sequence &sequence, Token token, std::int32_t row);
   void stream(Sequence &sequence);
-  void account(const PackedStep &step, double ms);
+  void account(const PackedStep &step, double draft_ms, double ms);
   // encode
   void encode();
   void note_encoded(LiveRequest &request, std::int64_t begin_ns);
@@ -111,9 +119,11 @@ private:
   WaitQueue queue_;
   PrefixCache cache_;
   Admission admission_;
+  Speculation speculation_;
   const bool can_draft_;
-  const bool can_shift_;    // a full context may lose tokens
-  const bool keeps_states_; // of prompts, where a sequence cannot go back
+  std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
+  const bool can_shift_;                           // a full context may lose tokens
+  const bool keeps_states_;                        // of prompts, where a sequence cannot go back
   StepCost cost_;
   LoraSets lora_sets_;
   ShareGroups groups_;

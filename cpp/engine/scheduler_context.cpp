@@ -45,26 +45,31 @@ FinishReason Scheduler::make_context_room(Sequence &sequence) {
   return FinishReason::kNone;
 }
 
-// Copies between RAM and KV beside running streams take a part of a step, one piece at least;
-// without them a prompt that is restored waits for nothing else.
+// Copies between RAM and KV take a part of a step beside running streams, else as long as a step
+// may take; one piece at least comes back.
 void Scheduler::copy_parked() {
-  constexpr double kShare = 0.25; // of the time a step may take
+  constexpr double kShare = 0.25;
   const std::int64_t begin_ns = clock_.now_ns();
-  const double most_ms = params_.itl_target_ms * kShare;
-  const auto has_time = [&] { return ms_between(begin_ns, clock_.now_ns()) < most_ms; };
-  const bool streams = slots_.streams();
+  const double most_ms = params_.itl_target_ms * (slots_.streams() ? kShare : 1);
+  bool has_time = true;
+  const auto note_time = [&] { has_time = ms_between(begin_ns, clock_.now_ns()) < most_ms; };
   for (Sequence *sequence : slots_.bound()) {
-    while (cache_.is_restoring(sequence->seq) && (!streams || has_time())) {
-      const Pos n = cache_.restore_piece(sequence->seq, sequence->keys);
-      sequence->n_past += n;
-      stats_.n_restored_tokens += static_cast<std::uint64_t>(n);
-      stats_.n_cached_tokens += static_cast<std::uint64_t>(n);
-      if (sequence->n_generated() == 0 && sequence->choice == 0) {
-        sequence->request->usage.n_cached += n;
-      }
+    while (has_time && cache_.is_restoring(sequence->seq)) {
+      note_restored(*sequence, cache_.restore_piece(sequence->seq, sequence->keys));
+      note_time();
     }
   }
-  while (has_time() && cache_.park_piece()) {
+  while (has_time && cache_.park_piece()) {
+    note_time();
+  }
+}
+
+void Scheduler::note_restored(Sequence &sequence, Pos n) {
+  sequence.n_past += n;
+  stats_.n_restored_tokens += static_cast<std::uint64_t>(n);
+  stats_.n_cached_tokens += static_cast<std::uint64_t>(n);
+  if (sequence.n_generated() == 0 && sequence.choice == 0) {
+    sequence.request->usage.n_cached += n;
   }
 }
 

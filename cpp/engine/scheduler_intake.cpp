@@ -3,6 +3,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <utility>
 
@@ -122,6 +123,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->n_cache_reuse =
         generate.n == 1 ? generate.n_cache_reuse.value_or(params_.n_cache_reuse) : 0;
     sequence->wanted_slot = generate.slot;
+    allow_drafts(*sequence, generate);
     sequence->return_tokens = generate.return_tokens;
     sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
     sequence->text = TextAssembler(arrival.stop);
@@ -130,6 +132,14 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->shown_tokens = arrival.shown_tokens;
     queue_.insert(std::move(sequence));
   }
+}
+
+// A text whose seed is given must be the same again, so its drafts are only compared.
+void Scheduler::allow_drafts(Sequence &sequence, const GenerateRequest &generate) const {
+  const std::int32_t n_most = params_.speculation.n_max;
+  sequence.n_draft_max = generate.n_draft_max < 0 ? n_most : std::min(generate.n_draft_max, n_most);
+  sequence.draft_temperature = generate.sampling.seed ? 0.0F : generate.sampling.temperature;
+  sequence.drafts.random.seed(std::random_device{}());
 }
 
 void Scheduler::take_in_encode(Arrival arrival, LiveRequest &request) {

@@ -58,11 +58,12 @@ FinishReason Scheduler::accept(Sequence &sequence, Token token) {
 }
 
 // Called before accept(); a token that only ends the text is no part of it.
-void Scheduler::note_token(Sequence &sequence, Token token, std::span<const float> logits) {
+void Scheduler::note_token(Sequence &sequence, Token token, std::int32_t row) {
   if (models_.vocab->is_end_of_generation(token)) {
     return;
   }
   if (sequence.n_logprobs >= 0) {
+    const std::span<const float> logits = models_.runner->logits(row);
     sequence.logprobs.push_back(token_logprobs(logits, token, sequence.n_logprobs, *models_.vocab));
   }
   if (sequence.return_tokens) {

@@ -14,6 +14,7 @@
 #include "model/output_parser.h"
 #include "model/prompt.h"
 #include "model/sampler.h"
+#include "spec/speculation.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -69,6 +70,10 @@ struct Sequence {
   std::vector<Token> new_tokens; // not shown yet, where they are to be returned
   std::shared_ptr<const std::vector<Token>>
       shown_tokens; // special ones that have a text; ascending
+
+  std::int32_t n_draft_max = 0; // tokens of one draft
+  float draft_temperature = 0;  // that a drafter may draw with; 0: the likeliest tokens only
+  DraftState drafts;
 
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;

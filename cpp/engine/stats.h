@@ -58,6 +58,9 @@ struct Stats {
   Histogram itl_ms{{10, 25, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 2500}};
   Histogram e2e_ms{{10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920}};
   Histogram queue_ms{{1, 5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000}};
+  // By its place in the draft, from 1.
+  Histogram draft_places{{1, 2, 3, 4, 6, 8, 12, 16}};          // of each token drafted
+  Histogram accepted_draft_places{{1, 2, 3, 4, 6, 8, 12, 16}}; // of each one accepted
   Histogram prompt_tokens{{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144}}; // per request
   Histogram output_tokens{{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144}}; // per choice
 };

@@ -14,10 +14,11 @@ void Parking::begin(const Leaf &leaf) {
   leaf_ = leaf;
   keys_.assign(leaf.keys.begin(), leaf.keys.end());
   pieces_.clear();
+  const ParkedMatch known = tier_.find(keys_, leaf.root);
   if (whole_) {
+    pieces_ = known.n == static_cast<Pos>(keys_.size()) ? known.pieces : Pieces{};
     return;
   }
-  const ParkedMatch known = tier_.find(keys_, leaf.root);
   for (const auto &piece : known.pieces) {
     const bool is_full = piece->end - piece->begin == kPieceTokens;
     if (piece->end <= known.n && (is_full || piece->end == static_cast<Pos>(keys_.size()))) {
@@ -40,6 +41,7 @@ bool Parking::park_piece(const Leaf &leaf) {
     const Pos to = whole_ ? n : std::min(n, from + kPieceTokens);
     std::vector<std::uint8_t> state =
         whole_ ? kv_.save(leaf.seq) : kv_.save_range(leaf.seq, from, to);
+    n_last_bytes_ = state.size();
     pieces_.push_back(tier_.make_piece(from, to, std::move(state)));
     n_parked_ += static_cast<std::uint64_t>(to - from);
   }

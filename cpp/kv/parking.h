@@ -50,6 +50,7 @@ public:
 
   std::uint64_t n_parked() const { return n_parked_; } // tokens copied to RAM, since the start
   std::size_t n_bytes() const { return tier_.n_bytes(); }
+  std::size_t n_last_bytes() const { return n_last_bytes_; } // of the last piece copied to RAM
 
 private:
   void begin(const Leaf &leaf);
@@ -62,6 +63,7 @@ private:
   std::vector<std::int64_t> keys_;
   Pieces pieces_;
   std::uint64_t n_parked_ = 0;
+  std::size_t n_last_bytes_ = 0;
 };
 
 } // namespace llamabox

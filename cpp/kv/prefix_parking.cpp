@@ -12,6 +12,7 @@ constexpr std::size_t kShortCopyBytes = std::size_t{8} << 20;
 
 } // namespace
 
+// Beside running streams a piece is copied if it is short, as all are but whole states.
 bool PrefixCache::is_short(std::size_t n_bytes) const {
   return !streaming_ || !parking_.is_whole() || n_bytes <= kShortCopyBytes;
 }
@@ -76,7 +77,7 @@ bool PrefixCache::park_piece() {
   const std::vector<SeqId> found = retained();
   const bool is_scarce =
       n_used() > traits_.n_cells / 4 * 3 || found.size() + ids(true).size() == held_.size();
-  if (!parking_.is_on() || !is_scarce || (streaming_ && parking_.is_whole())) {
+  if (!parking_.is_on() || !is_scarce || !is_short(parking_.n_last_bytes())) {
     return false;
   }
   SeqId next = kNoSeq;
@@ -92,9 +93,10 @@ bool PrefixCache::park_piece() {
 }
 
 // Nobody waits for the copy but the prompt that needs the room, unless streams run: then what was
-// not copied yet is lost.
+// not copied yet is lost, but for one short state.
 void PrefixCache::evict(SeqId seq) {
-  while (length(seq) > 0 && !streaming_ && park_piece_of(seq)) {
+  const bool has_time = !streaming_ || (parking_.is_whole() && is_short(parking_.n_last_bytes()));
+  while (length(seq) > 0 && has_time && park_piece_of(seq)) {
   }
   if (parking_.is_copying(seq)) {
     parking_.finish();
@@ -103,7 +105,7 @@ void PrefixCache::evict(SeqId seq) {
 }
 
 void PrefixCache::keep_state(SeqId seq) {
-  if (may_park(seq) && !traits_.can_cut && !streaming_) {
+  if (may_park(seq) && !traits_.can_cut && is_short(parking_.n_last_bytes())) {
     parking_.park_whole(leaf(seq));
   }
 }

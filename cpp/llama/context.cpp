@@ -15,6 +15,9 @@
 namespace llamabox {
 namespace {
 
+// Of all sequences together: beyond it a step is so full that drafts do not pay.
+constexpr std::int64_t kMostDraftRows = 256;
+
 [[noreturn]] void refuse(const char *option, const std::string &sentence) {
   throw Error(ErrorCode::kLoadFailed, sentence, option);
 }
@@ -59,8 +62,9 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
   // result): with the default of n_batch rows this is gigabytes for a large vocabulary.
   const std::int32_t n_ctx =
       params_.n_ctx > 0 ? params_.n_ctx : llama_model_n_ctx_train(model.get());
-  const std::int64_t wanted =
-      std::int64_t{params_.n_slots} * (1 + std::int64_t{params_.n_draft_max});
+  const std::int64_t n_drafted =
+      std::min(std::int64_t{params_.n_slots} * params_.n_draft_max, kMostDraftRows);
+  const std::int64_t wanted = params_.n_slots + n_drafted;
   const std::int32_t n_seqs = n_sequence_ids(model.get(), params_);
   upstream.n_seq_max = static_cast<std::uint32_t>(n_seqs);
   // Upstream wants as many as there are ids.
@@ -89,6 +93,13 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
 }
 
 Threadpools &LoadedContext::threads() {
+  if (lender_ != nullptr) {
+    if (!is_attached_) {
+      lender_->threads().attach(context_.get());
+      is_attached_ = true;
+    }
+    return lender_->threads();
+  }
   if (!threads_) {
     threads_ = std::make_unique<Threadpools>(threadpool_params(params_));
     threads_->attach(context_.get());

@@ -40,6 +40,9 @@ public:
   // The compute threads, which other contexts of that thread can be attached to. Likewise.
   Threadpools &threads();
 
+  // Computes with the threads of another context, which outlives this one.
+  void share_threads(LoadedContext &lender) { lender_ = &lender; }
+
   // Runs two tokens, so that weights are in memory before the first request; leaves the memory
   // empty. The threads it uses are ended again: those of the steps belong to the engine's thread.
   void warm_up(const LoadedModel &model);
@@ -47,6 +50,8 @@ public:
 private:
   ContextParams params_;
   std::int32_t n_outputs_max_ = 0;
+  LoadedContext *lender_ = nullptr;      // null: has threads of its own
+  bool is_attached_ = false;             // to the lender's
   std::unique_ptr<Threadpools> threads_; // declared first: freed after the context
   std::unique_ptr<llama_context, FreeContext> context_;
 };

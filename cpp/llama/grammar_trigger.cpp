@@ -53,15 +53,12 @@ std::optional<TriggerHit> GrammarTriggers::feed(Token token, const std::string &
   text_ += piece;
   std::size_t start = find_word(piece.size());
   if (start == kNowhere) {
-    start = find_pattern();
+    start = find_pattern(piece.size());
   }
   if (start != kNowhere) {
     return hit_from(start);
   }
-  std::size_t n_kept = patterns_.empty() ? 0 : kPatternBytes;
-  for (const std::string &word : words_) {
-    n_kept = std::max(n_kept, word.size());
-  }
+  const std::size_t n_kept = n_looked_at();
   // Cut at half, so that the cost of cutting is spread over many tokens.
   if (text_.size() > 2 * n_kept + 256) {
     const std::size_t limit = text_.size() - n_kept;
@@ -88,17 +85,35 @@ std::size_t GrammarTriggers::find_word(std::size_t n_new) const {
   return first;
 }
 
-std::size_t GrammarTriggers::find_pattern() const {
+std::size_t GrammarTriggers::find_pattern(std::size_t n_new) const {
+  const std::size_t n_searched = std::min(text_.size(), n_new + kSearchBytes);
+  const auto from = text_.end() - static_cast<std::ptrdiff_t>(n_searched);
+  const bool is_begin = !cut_ && from == text_.begin();
+  const auto flags =
+      is_begin ? std::regex_constants::match_default : std::regex_constants::match_not_bol;
   std::smatch match;
   for (const Pattern &pattern : patterns_) {
-    const bool found = pattern.full ? !cut_ && text_.size() <= kPatternBytes &&
-                                          std::regex_match(text_, match, pattern.regex)
-                                    : std::regex_search(text_, match, pattern.regex);
-    if (found) {
-      return begin_of(match);
+    if (pattern.full) {
+      if (!cut_ && text_.size() <= kFullBytes && std::regex_match(text_, match, pattern.regex)) {
+        return begin_of(match);
+      }
+    } else if (std::regex_search(from, text_.end(), match, pattern.regex, flags)) {
+      return text_.size() - n_searched + begin_of(match);
     }
   }
   return kNowhere;
+}
+
+// Bytes of the text's end that a trigger to come may reach back to.
+std::size_t GrammarTriggers::n_looked_at() const {
+  std::size_t n = 0;
+  for (const Pattern &pattern : patterns_) {
+    n = std::max(n, pattern.full ? kFullBytes : kSearchBytes);
+  }
+  for (const std::string &word : words_) {
+    n = std::max(n, word.size());
+  }
+  return n;
 }
 
 TriggerHit GrammarTriggers::hit_from(std::size_t start) const {

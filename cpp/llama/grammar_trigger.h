@@ -1,6 +1,7 @@
 // Watches a text for what starts a lazy grammar.
-// Thread rule: one thread at a time. Guarantee: words cost time by the piece, not by the text;
-// patterns see the last kPatternBytes only, so that no text is too long for them.
+// Thread rule: one thread at a time. Guarantee: words and patterns cost time by the piece, not by
+// the text: a pattern is searched for in the last kSearchBytes. One that must match all of a text
+// is tried up to kFullBytes of it.
 // Covered by tests/cpp/llama/grammar_test.cpp.
 #pragma once
 
@@ -15,7 +16,8 @@
 
 namespace llamabox {
 
-inline constexpr std::size_t kPatternBytes = 16 * 1024;
+inline constexpr std::size_t kSearchBytes = 1024;
+inline constexpr std::size_t kFullBytes = 16 * 1024;
 
 // The tokens that the grammar must follow once it applies, each with the part of its piece that
 // belongs to the constrained text.
@@ -36,7 +38,8 @@ private:
   };
 
   std::size_t find_word(std::size_t n_new) const;
-  std::size_t find_pattern() const;
+  std::size_t find_pattern(std::size_t n_new) const;
+  std::size_t n_looked_at() const;
   TriggerHit hit_from(std::size_t start) const;
 
   std::vector<Token> tokens_;

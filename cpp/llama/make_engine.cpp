@@ -2,6 +2,7 @@
 
 #include "llama/adapters.h"
 #include "llama/context.h"
+#include "llama/draft_model.h"
 #include "llama/encoder_facts.h"
 #include "llama/kv_memory.h"
 #include "llama/model.h"
@@ -26,6 +27,9 @@ struct LlamaOwner final : ModelOwner {
     if (facts.causal && !params.encoder.rerank) {
       context.emplace(model, params.context);
       adapters.apply_control(context->get());
+      if (!params.draft.model_path.empty() && params.context.n_draft_max > 0) {
+        draft.emplace(params, model, *context);
+      }
     }
   }
 
@@ -33,6 +37,7 @@ struct LlamaOwner final : ModelOwner {
   LoadedAdapters adapters;
   EncoderFacts facts;
   std::optional<LoadedContext> context; // none: nothing is generated
+  std::optional<LoadedDraft> draft;     // none: no draft model
 };
 
 void add_text_encoder(Models &models, LlamaOwner &owner, const LlamaParams &params) {
@@ -85,8 +90,14 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   if (owner->context) {
     models->runner = std::make_unique<LlamaRunner>(*owner->context, owner->adapters);
     models->kv = std::make_unique<LlamaKvMemory>(*owner->context);
+    if (owner->draft) {
+      models->proposer = owner->draft->make_proposer(*models->vocab, params.draft.p_min);
+    }
     if (params.context.warmup) {
       owner->context->warm_up(owner->model);
+      if (owner->draft) {
+        owner->draft->warm_up();
+      }
     }
   } else {
     models->runner = std::make_unique<NoRunner>(text_n_ctx(*models));

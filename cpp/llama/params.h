@@ -107,12 +107,21 @@ struct EncoderParams {
   Attention attention = Attention::kModel;
 };
 
+// A small model that guesses what the other will say.
+struct DraftModelParams {
+  std::string model_path;                          // empty: none
+  std::int32_t n_gpu_layers = -1;                  // -1: all that fit
+  std::optional<std::vector<std::string>> devices; // none: all GPUs; empty: no GPU
+  float p_min = 0.8F; // a draft ends before a token of which the draft model is less sure
+};
+
 struct LlamaParams {
   ModelParams model;
   ContextParams context;
   AdapterParams adapters;
   ChatParams chat;
   EncoderParams encoder;
+  DraftModelParams draft;
 };
 
 } // namespace llamabox

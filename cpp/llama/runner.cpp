@@ -13,6 +13,7 @@ LlamaRunner::LlamaRunner(LoadedContext &context, LoadedAdapters &adapters)
   limits_.n_batch = static_cast<std::int32_t>(llama_n_batch(context_));
   limits_.n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
   limits_.n_embd = llama_model_n_embd_inp(model);
+  limits_.n_outputs = n_outputs_max_;
   output_of_row_.reserve(static_cast<std::size_t>(limits_.n_batch));
 }
 

@@ -1,6 +1,7 @@
 #include "llama/sampler.h"
 
 #include "base/error.h"
+#include "llama/chain_distribution.h"
 #include "llama/grammar_matcher.h"
 #include "llama/sampling_check.h"
 #include "llama/token_history.h"
@@ -86,6 +87,15 @@ public:
     }
   }
 
+  std::vector<TokenProbability> distribution(std::span<const float> logits) override {
+    if (grammar_ || !plan_.draws_once) {
+      return {};
+    }
+    llama_token_data_array array = candidates_of(adjust(logits), !biases_.empty());
+    return array.size > 0 ? chain_distribution(plan_.chain.get(), array)
+                          : std::vector<TokenProbability>{};
+  }
+
   // Of the prompt: seen by the penalties, not by the grammar.
   void remember(Token token) {
     if (history_) {
@@ -118,6 +128,16 @@ private:
       const Token best = argmax(logits);
       return logits[static_cast<std::size_t>(best)] == kMinusInfinity ? kNoToken : best;
     }
+    llama_token_data_array array = candidates_of(logits, may_ban);
+    if (array.size == 0) {
+      return kNoToken;
+    }
+    llama_sampler_apply(plan_.chain.get(), &array);
+    return array.data[array.selected].id;
+  }
+
+  // What enters the chain.
+  llama_token_data_array candidates_of(std::span<const float> logits, bool may_ban) {
     const auto top_k = static_cast<std::size_t>(plan_.top_k);
     const bool partial = top_k > 0 && top_k < logits.size();
     if (partial) {
@@ -128,12 +148,7 @@ private:
     if (may_ban) {
       std::erase_if(candidates_, is_banned);
     }
-    if (candidates_.empty()) {
-      return kNoToken;
-    }
-    llama_token_data_array array = {candidates_.data(), candidates_.size(), -1, partial};
-    llama_sampler_apply(plan_.chain.get(), &array);
-    return array.data[array.selected].id;
+    return {candidates_.data(), candidates_.size(), -1, partial};
   }
 
   // Among the tokens that the grammar allows now.

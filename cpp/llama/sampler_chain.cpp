@@ -236,6 +236,7 @@ ChainPlan plan_chain(const SamplingParams &params, const ChainContext &context) 
     plan.top_k = params.top_k;
     names.erase(names.begin());
   }
+  plan.draws_once = !greedy && !mirostat && std::ranges::find(names, "xtc") == names.end();
   const ChainBuild build{params, context, seed_of(params)};
   llama_sampler_chain_params chain_params = llama_sampler_chain_default_params();
   chain_params.no_perf = true;

@@ -40,6 +40,7 @@ private:
 struct ChainPlan {
   bool penalties_first = false; // on the plain logits, before the chain
   bool greedy = false;          // the largest logit; there is no chain
+  bool draws_once = false;      // all chance is in the chain's last sampler
   std::int32_t top_k = 0;       // only so many candidates enter the chain; 0: all
   UpstreamSampler chain;        // null when greedy
 };

@@ -21,8 +21,8 @@ struct KvTraits {
   std::int32_t n_window_cells = 0; // cells of the second pool of a sliding-window model, else 0
   std::int32_t n_window = 0;       // tokens a sliding-window layer sees, else 0
   bool can_share = false;          // share() costs no cells
+  bool can_cut = true;             // any tail can be removed
   bool can_shift = false;          // drop() works: tokens inside a sequence can leave it
-  bool can_cut = true;             // a shorter prefix of what a sequence holds can go on
   bool can_copy_ranges = false;    // save_range() and restore_range() work
 };
 

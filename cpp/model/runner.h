@@ -20,7 +20,8 @@ struct RunnerLimits {
   std::int32_t n_ctx = 0;   // tokens one sequence may hold
   std::int32_t n_batch = 0; // rows of one decode call
   std::int32_t n_vocab = 0;
-  std::int32_t n_embd = 0; // floats of an embedding row
+  std::int32_t n_embd = 0;          // floats of an embedding row
+  std::int32_t n_outputs = 1 << 30; // rows of one decode call that may ask for logits
 };
 
 class Runner {

@@ -5,9 +5,11 @@
 
 #include "base/types.h"
 #include "model/sampling_params.h"
+#include "model/token_probability.h"
 
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace llamabox {
 
@@ -17,6 +19,11 @@ public:
   // ERRORS: Error when no token may follow (a grammar, bans); the request ends with it.
   virtual Token sample(std::span<const float> logits) = 0;
   virtual void accept(Token token) = 0; // ERRORS: likewise
+  // All tokens that sample() might draw and how likely each is, where this does not depend on what
+  // it draws; else nothing.
+  virtual std::vector<TokenProbability> distribution(std::span<const float> /*logits*/) {
+    return {};
+  }
 };
 
 class SamplerFactory {

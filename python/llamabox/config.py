@@ -21,6 +21,7 @@ from llamabox.compute_config import (
     RopeConfig,
     ThreadsConfig,
 )
+from llamabox.draft_config import DraftConfig
 from llamabox.rpc_config import RpcConfig
 from llamabox.sampler_names import SAMPLERS
 
@@ -123,17 +124,15 @@ class EngineConfig:
     type_v: str = "f16"
     # One pool of cells for all slots; else each slot has its part of the context.
     kv_unified: bool = True
-    # Reuse what an earlier request left in the cells.
+    # Reuse what an earlier request left in the cells, or in so much RAM; None is by what is free.
     cache_prompt: bool = True
-    # RAM for what the cells have no room for; 0 is none, None is measured at the start.
     cache_ram_mib: int | None = None
     # Whether special tokens are part of the answers' text.
     special: bool = False
     # Most tokens per second that a request may ask for by its header; 0 reads no header, None is
     # what the model does when it is measured at the start.
     tokens_per_second: int | None = 0
-    # Read and not used: the cells need no defragmentation.
-    defrag_thold: float = 0.1
+    defrag_thold: float = 0.1  # read and not used: the cells need no defragmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +249,7 @@ class ServerConfig:
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    draft: DraftConfig = field(default_factory=DraftConfig)
 
     def get(self, target: str) -> Any:
         """Return the field that ``target`` names as ``"group.field"``."""

@@ -98,6 +98,13 @@ HISTOGRAMS = (
     Distribution("inter_token_seconds", "Between two tokens of a choice.", "itl_ms", _MS),
     Distribution("request_seconds", "From acceptance to the last token.", "e2e_ms", _MS),
     Distribution("queue_seconds", "From acceptance to the first slot.", "queue_ms", _MS),
+    Distribution("draft_places", "Place in its draft of each drafted token.", "draft_places", 1),
+    Distribution(
+        "accepted_draft_places",
+        "Place in its draft of each accepted token.",
+        "accepted_draft_places",
+        1,
+    ),
     Distribution("prompt_tokens", "Tokens of a prompt.", "prompt_tokens", 1),
     Distribution("output_tokens", "Tokens of a finished choice.", "output_tokens", 1),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from llamabox import _core
 from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
+from llamabox.draft_config import DraftConfig
 from llamabox.engine import CoreModule, Engine
 from llamabox.errors import InvalidArgumentError, LoadFailedError
 from llamabox.host_memory import available_bytes, default_cache_mib
@@ -54,6 +55,7 @@ def load_engine(
         n_keep=-1 if config.context.n_keep is None else config.context.n_keep,
         n_cache_reuse=config.context.n_cache_reuse,
         render_special=config.engine.special,
+        speculation=speculation_params(config),
         # A request of thousands of texts must not keep the others from being tokenized.
         n_prompt_workers=2 if config.encoder.embeds else 1,
     )
@@ -134,6 +136,7 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             placement_batch=_placement_batch(config.threads),
             rope=_rope(config.rope),
             warmup=model.warmup,
+            n_draft_max=config.draft.n_max if config.draft.is_on else 0,
         ),
         adapters=_adapters(config.adapters),
         chat=_core.ChatParams(
@@ -146,6 +149,29 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             pooling=_named(_core.Pooling, config.encoder.pooling, "model"),
             attention=_named(_core.Attention, _word(config.encoder.attention), "model"),
         ),
+        draft=_draft_model(config.draft),
+    )
+
+
+def speculation_params(config: ServerConfig) -> _core.SpeculationParams:
+    """How steps are drafted for."""
+    draft = config.draft
+    return _core.SpeculationParams(
+        n_max=draft.n_max,
+        n_min=draft.n_min,
+        lookup_ngram_min=draft.lookup_ngram_min,
+        # What one key's holder was told must not show in how fast another's text comes.
+        share=not (config.access.key_digests or config.access.api_key_file),
+        adapt=draft.adapt,
+    )
+
+
+def _draft_model(draft: DraftConfig) -> _core.DraftModelParams:
+    return _core.DraftModelParams(
+        model_path=draft.model_path or "",
+        n_gpu_layers=-1 if draft.n_gpu_layers is None else draft.n_gpu_layers,
+        devices=None if draft.devices is None else list(draft.devices),
+        p_min=draft.p_min,
     )
 
 

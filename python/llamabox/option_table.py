@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from llamabox.compute_options import COMPUTE_OPTIONS
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
+from llamabox.draft_options import DRAFT_OPTIONS
 from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
     Value,
@@ -162,8 +163,6 @@ _CONTEXT_OPTIONS = (
                 Assign("model.use_mlock", True)),
     _completion("--mmproj", "Projector of a vision model; not in this version",
                 Refuse(needs_model=True)),
-    _completion("-md --model-draft", "Draft model; not in this version",
-                Refuse(needs_model=True)),
 )  # fmt: skip
 
 _CHAT_TEMPLATES = (
@@ -224,6 +223,7 @@ OPTIONS: tuple[Option, ...] = (
     + _SERVER_OPTIONS
     + ACCESS_OPTIONS
     + _CONTEXT_OPTIONS
+    + DRAFT_OPTIONS
     + COMPUTE_OPTIONS
     + _CHAT_OPTIONS
     + _SAMPLING_OPTIONS

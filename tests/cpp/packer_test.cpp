@@ -41,7 +41,9 @@ TEST_CASE("draft rows follow the committed token and all have logits") {
   Sequence sequence = sequence_of({10, 11, 12}, 2, 2);
   sequence.phase = Phase::kDecode;
   PackedStep step;
-  pack_rows(step, sequence, 1, {20, 21});
+  Draft draft;
+  draft.tokens = {20, 21};
+  pack_rows(step, sequence, 1, draft);
   REQUIRE(step.batch.size() == 3);
   CHECK(step.batch[0].token == 12);
   CHECK(step.batch[2].token == 21);

@@ -12,9 +12,18 @@ namespace {
 class FakeProposer final : public Proposer {
 public:
   explicit FakeProposer(std::string guess) : guess_(std::move(guess)) {}
-  std::vector<Token> propose(SeqId /*seq*/, std::span<const Token> tokens,
-                             std::int32_t n_max) override {
-    const auto n = std::min<std::size_t>(4, static_cast<std::size_t>(std::max(n_max, 0)));
+  std::vector<Draft> propose(std::span<const DraftWish> wishes) override {
+    std::vector<Draft> drafts;
+    for (const DraftWish &wish : wishes) {
+      drafts.emplace_back().tokens = guess(wish.tokens, wish.n_max);
+    }
+    return drafts;
+  }
+  const RowCost &cost() const override { return cost_; }
+
+private:
+  std::vector<Token> guess(std::span<const Token> tokens, std::int32_t n_max) {
+    const auto n = std::min<std::size_t>(4, static_cast<std::size_t>(n_max));
     std::vector<Token> draft;
     for (std::size_t i = 0; i < n && tokens.size() + i < guess_.size(); ++i) {
       draft.push_back(static_cast<unsigned char>(guess_[tokens.size() + i]));
@@ -25,7 +34,7 @@ public:
     return draft;
   }
 
-private:
+  RowCost cost_;
   std::string guess_;
   int n_calls_ = 0;
 };

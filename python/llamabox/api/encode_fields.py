@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llamabox.api.checks import (
@@ -115,3 +116,13 @@ RERANK = (
     Field("return_documents", boolean, "call.return_documents"),
     Field("normalize", boolean, "call.normalize"),
 )
+
+TEXTS = (
+    Field("texts", check_documents, "call.texts"),
+    Field("return_text", boolean, "call.return_text"),
+    Field("raw_scores", boolean, "call.raw_scores"),
+    # What is too long is refused here.
+    Field("truncate", only(False), "call.truncate"),
+)
+
+EITHER_RERANK = (*(replace(field, required=field.name == "query") for field in RERANK), *TEXTS)

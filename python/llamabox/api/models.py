@@ -44,7 +44,7 @@ def _meta(call: Call) -> dict[str, Any]:
         "seed": -1 if sampling["seed"] is None else sampling["seed"],
         "support_vision": False,
         "support_audio": False,
-        "support_speculative": False,
+        "support_speculative": call.settings.config.draft.is_on,
         "support_tool_calls": info.supports_tools,
         "support_reasoning": info.supports_thinking,
         "support_completion": info.generates,

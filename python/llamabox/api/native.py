@@ -91,7 +91,7 @@ def timings(usage: Usage) -> dict[str, Any]:
     prompt_ms = max(0.0, usage.ttft_ms - usage.queue_ms)
     # The first token comes out of the prompt's own run.
     n_decoded = max(0, usage.n_generated - 1)
-    return {
+    found = {
         "cache_n": usage.n_cached,
         "prompt_n": n_prompt,
         "prompt_ms": prompt_ms,
@@ -102,6 +102,10 @@ def timings(usage: Usage) -> dict[str, Any]:
         "predicted_per_token_ms": usage.decode_ms / n_decoded if n_decoded else 0.0,
         "predicted_per_second": rate(n_decoded, usage.decode_ms),
     }
+    if usage.n_draft > 0:
+        found["draft_n"] = usage.n_draft
+        found["draft_n_accepted"] = usage.n_draft_accepted
+    return found
 
 
 @dataclass(slots=True)

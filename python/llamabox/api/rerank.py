@@ -10,9 +10,9 @@ import orjson
 from llamabox.api.call import Call
 from llamabox.api.completion import client_gone
 from llamabox.api.encode_fields import RERANK
-from llamabox.api.encoding import encode, usage_object
+from llamabox.api.encoding import Encoded, encode, usage_object
 from llamabox.api.json_body import read_body
-from llamabox.api.schema import read_fields
+from llamabox.api.schema import Values, read_fields
 from llamabox.http.message import Response
 
 _LEAST, _MOST = 0.001, 0.999
@@ -25,20 +25,20 @@ async def rerank(call: Call) -> Response:
     Normalized scores are between 0 and 1: two more pairs are scored for it, the query with itself
     and the query with an unknown word.
     """
-    values = await read_body(call.request.body, lambda body: read_fields(body, RERANK))
+    return await rank_documents(
+        call, await read_body(call.request.body, lambda body: read_fields(body, RERANK))
+    )
+
+
+async def rank_documents(call: Call, values: Values) -> Response:
+    """Answer a request whose fields are read. Raises LlamaboxError."""
     fields = values["call"]
     query, documents = fields["query"], fields["documents"]
     normalize = fields.get("normalize", True)
-    core = call.engine.core
-    others: list[str | None] = [*documents, *((query, None) if normalize else ())]
-    request = core.EncodeRequest(
-        kind=core.EncodeKind.RERANK,
-        inputs=[core.PairPrompt(query=query, document=other) for other in others],
-    )
-    names = [f"documents[{at}]" for at in range(len(documents))]
-    encoded = await encode(call, request, [*names, "query", "query"])
-    if encoded is None:
-        return client_gone()
+    others = [*documents, *((query, None) if normalize else ())]
+    encoded = await score_pairs(call, query, others, "documents")
+    if isinstance(encoded, Response):
+        return encoded
     scores: Sequence[float] = encoded.rows.tolist()
     if normalize:
         scores = normalized(scores[:-2], scores[-2], scores[-1])
@@ -49,6 +49,24 @@ async def rerank(call: Call) -> Response:
         "usage": usage_object(encoded),
     }
     return Response(200, orjson.dumps(body))
+
+
+async def score_pairs(
+    call: Call, query: str, others: Sequence[str | None], field: str
+) -> Encoded | Response:
+    """One row for each pair of the query and another text, None being an unknown word; the answer
+    to give when the client left. ``field`` is where the texts come from. Raises LlamaboxError."""
+    core = call.engine.core
+    request = core.EncodeRequest(
+        kind=core.EncodeKind.RERANK,
+        inputs=[core.PairPrompt(query=query, document=other) for other in others],
+    )
+    names = [
+        "query" if other is None or other is query else f"{field}[{at}]"
+        for at, other in enumerate(others)
+    ]
+    encoded = await encode(call, request, names)
+    return client_gone() if encoded is None else encoded
 
 
 def normalized(scores: Sequence[float], of_query: float, of_unknown: float) -> list[float]:

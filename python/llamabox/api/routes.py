@@ -11,7 +11,12 @@ from llamabox.api.chat import chat_completions
 from llamabox.api.checks import Check, check_loras
 from llamabox.api.completions import completions
 from llamabox.api.embeddings import embeddings, native_embeddings
-from llamabox.api.encode_fields import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
+from llamabox.api.encode_fields import (
+    EITHER_RERANK,
+    EMBEDDINGS,
+    NATIVE_EMBEDDINGS,
+    RERANK,
+)
 from llamabox.api.facts import props, slots
 from llamabox.api.gates import Need
 from llamabox.api.infill import infill
@@ -30,6 +35,7 @@ from llamabox.api.schema import (
     Field,
 )
 from llamabox.api.slots import ACTION, slot_action
+from llamabox.api.tei_rerank import rerank_either
 from llamabox.api.template import apply_template
 from llamabox.api.tokenize import detokenize, tokenize
 
@@ -63,8 +69,10 @@ def _vectors(path: str, handler: CallHandler, summary: str, fields: Sequence[Fie
     return ModelRoute("POST", path, handler, summary, fields, needs=Need.EMBEDDINGS)
 
 
-def _ranks(path: str) -> ModelRoute:
-    return ModelRoute("POST", path, rerank, "Rank documents", RERANK, needs=Need.RANKS)
+def _ranks(
+    path: str, handler: CallHandler = rerank, fields: Sequence[Field] = RERANK
+) -> ModelRoute:
+    return ModelRoute("POST", path, handler, "Rank documents", fields, needs=Need.RANKS)
 
 
 MODEL_ROUTES = (
@@ -78,7 +86,7 @@ MODEL_ROUTES = (
     _vectors("/embedding", native_embeddings, "Texts to vectors, native", NATIVE_EMBEDDINGS),
     _ranks("/v1/rerank"),
     _ranks("/v2/rerank"),
-    _ranks("/rerank"),
+    _ranks("/rerank", rerank_either, EITHER_RERANK),
     ModelRoute("POST", "/tokenize", tokenize, "Text to tokens", TOKENIZE),
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
     ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),

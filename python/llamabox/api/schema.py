@@ -43,6 +43,7 @@ from llamabox.api.sampling_fields import (
     check_response_format,
     check_samplers,
 )
+from llamabox.api.speculative import check_speculative
 from llamabox.api.tools import (
     check_function_call,
     check_functions,
@@ -212,6 +213,7 @@ GENERATION = (
     Field("n_keep", integer(-1, INT32_MAX), "generate.n_keep"),
     Field("n_cache_reuse", integer(0, INT32_MAX), "generate.n_cache_reuse"),
     Field("cache_salt", name(MAX_SALT_BYTES), "generate.cache_salt"),
+    Field("speculative", check_speculative, "generate.n_draft_max"),
     *_SAMPLERS,
     *_CONSTRAINTS,
     Field("n_probs", integer(0, MAX_N_PROBS), "logprobs.n_probs"),

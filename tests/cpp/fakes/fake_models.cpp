@@ -130,6 +130,7 @@ DecodeStatus FakeRunner::decode(const Batch &batch) {
     return DecodeStatus::kNoCells;
   }
   last_ = batch;
+  logits_.assign(batch.size(), {});
   lengths_.clear();
   for (const Row &row : batch) {
     kv_.append(row, salt_);
@@ -165,9 +166,12 @@ std::span<const float> FakeRunner::logits(std::int32_t row) {
   if (!last_.at(at).logits) {
     throw std::logic_error("the row did not ask for logits");
   }
-  logits_.assign(kFakeVocab, 0.0F);
-  logits_[static_cast<std::size_t>(next_token(last_[at].seq, lengths_[at]))] = 1.0F;
-  return logits_;
+  std::vector<float> &logits = logits_.at(at);
+  if (logits.empty()) {
+    logits.assign(kFakeVocab, 0.0F);
+    logits[static_cast<std::size_t>(next_token(last_[at].seq, lengths_[at]))] = 1.0F;
+  }
+  return logits;
 }
 
 std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHandles *handles) {
@@ -189,8 +193,8 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   traits.n_window = params.n_window;
   traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
   traits.n_seqs = params.n_slots + (traits.can_share ? params.n_spare_seqs : 0);
-  traits.can_cut = params.kind != KvKind::kRecurrent && params.kind != KvKind::kHybrid;
   traits.can_copy_ranges = params.kind == KvKind::kUnified;
+  traits.can_cut = params.kind != KvKind::kRecurrent && params.kind != KvKind::kHybrid;
   traits.can_shift =
       params.can_shift && (params.kind == KvKind::kUnified || params.kind == KvKind::kSplit);
   auto kv = std::make_unique<FakeKv>(traits);

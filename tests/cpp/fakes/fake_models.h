@@ -61,8 +61,8 @@ private:
   FakeModelParams params_;
   std::uint64_t salt_ = 0; // made of the adapters; goes into what memory holds
   Batch last_;
-  std::vector<Pos> lengths_; // of each row's sequence after the row
-  std::vector<float> logits_;
+  std::vector<Pos> lengths_;               // of each row's sequence after the row
+  std::vector<std::vector<float>> logits_; // by row; empty until asked for
 };
 
 // The parts of a fake model that tests want to reach after handing it to an engine.

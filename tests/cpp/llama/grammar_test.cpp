@@ -238,3 +238,20 @@ TEST_CASE("a trigger is found across tokens and after long texts") {
           GrammarTriggers({{GrammarTrigger::Kind::kPattern, "(", kNoToken}});
         }).code() == ErrorCode::kInvalidArgument);
 }
+
+TEST_CASE("a pattern is found across tokens and after long texts, and where it says") {
+  using Kind = GrammarTrigger::Kind;
+  GrammarTriggers triggers(
+      {{Kind::kPattern, "<call>\\s*(\\{)", kNoToken}, {Kind::kPattern, "^plain <", kNoToken}});
+  for (int i = 0; i < 5000; ++i) {
+    REQUIRE(!triggers.feed(1, "plain "));
+  }
+  CHECK(!triggers.feed(2, "<call>")); // what begins a line of the output no longer can
+  const auto hit = triggers.feed(3, " {\"");
+  REQUIRE(hit);
+  CHECK(*hit == TriggerHit{{3, "{\""}});
+
+  GrammarTriggers fresh({{Kind::kPattern, "^plain <", kNoToken}});
+  CHECK(!fresh.feed(1, "plain "));
+  CHECK(fresh.feed(2, "<"));
+}

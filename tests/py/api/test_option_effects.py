@@ -249,6 +249,11 @@ PARAMETERS: list[tuple[str, str, object]] = [
     ("-b 64", "context.n_batch", 64),
     ("-ub 64", "context.n_ubatch", 64),
     ("-ctk q8_0", "context.cache_type_k", "q8_0"),
+    ("-md d.gguf -devd none", "draft.devices", []),
+    ("-md d.gguf", "draft.devices", None),
+    ("-md d.gguf -ngld 3", "draft.n_gpu_layers", 3),
+    ("-md d.gguf", "context.n_draft_max", 16),
+    ("-md d.gguf --draft 0", "context.n_draft_max", 0),
     ("-ctv q8_0", "context.cache_type_v", "q8_0"),
 ]
 

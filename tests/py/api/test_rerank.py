@@ -11,6 +11,7 @@ from api_harness import LiveServer
 from conftest import CONFIG
 from fake_core import core, fake_engine
 from llamabox.api.rerank import normalized
+from llamabox.api.tei_rerank import sigmoid
 
 RANKS = CONFIG.replace(encoder__rerank=True)
 DOCUMENTS = ["xyz", "abc", "axb", "c"]
@@ -113,3 +114,41 @@ def test_normalizing() -> None:
     # Beyond the query itself, and below the unknown word.
     assert normalized([5.0, -5.0, 0.0], 1.0, -1.0) == pytest.approx([0.999, 0.001, 0.5])
     assert normalized([1.0, 1.0], 1.0, 1.0) == [1.0, 1.0]
+
+
+def test_the_form_of_text_embeddings_inference(server: LiveServer) -> None:
+    asked = {"query": "abc", "texts": ["xyz", "abc", "axb"]}
+    best = {"index": 1, "score": pytest.approx(sigmoid(3.0))}
+    assert server.post("/rerank", asked).json() == [
+        best,
+        {"index": 2, "score": pytest.approx(sigmoid(2.0))},
+        {"index": 0, "score": 0.5},
+    ]
+    shown = server.post("/rerank", {**asked, "return_text": True, "truncate": False}).json()
+    assert shown[0] == {**best, "text": "abc"}
+    raw = server.post("/rerank", {**asked, "raw_scores": True}).json()
+    assert [one["score"] for one in raw] == [3.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"texts": []}, "texts"),
+        ({"texts": ["x", "y" * 61]}, "texts[1]"),
+        ({"texts": ["x"], "truncate": True}, "truncate"),
+        ({"texts": ["x"], "query": None}, "query"),
+        ({"texts": ["x"], "documents": ["x"]}, "documents"),
+        ({"texts": ["x"], "normalize": True}, "normalize"),
+        ({}, "documents"),
+        ({"documents": ["x"], "return_text": True}, "return_text"),
+    ],
+)
+def test_refusals_of_that_form(server: LiveServer, fields: dict[str, Any], param: str) -> None:
+    reply = server.post("/rerank", {"query": "abc", **fields})
+    assert (reply.status, reply.error["param"]) == (400, param)
+
+
+def test_sigmoid() -> None:
+    assert sigmoid(0.0) == 0.5
+    assert sigmoid(2.0) + sigmoid(-2.0) == pytest.approx(1.0)
+    assert (sigmoid(1000.0), sigmoid(-1000.0)) == (1.0, 0.0)

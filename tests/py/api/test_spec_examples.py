@@ -25,6 +25,7 @@ from llamabox.option_parser import parse
 from rpc_box import RpcBox, free_port
 
 EXAMPLES: list[dict[str, Any]] = json.loads((ROOT / "tests/spec/examples.json").read_text())
+DRAFT = ROOT / "tests" / "models" / "draft.gguf"
 RANKER = ROOT / "tests" / "models" / "ranker.gguf"
 # Asks for some 500 answers.
 LONG = ("batch tool",)
@@ -39,6 +40,10 @@ SERVE = "llama-box -c 8192 -np 4 --host 0.0.0.0 -m <model>"
 LEND = "llama-box --rpc-server-port 8081 --rpc-server-main-gpu 0"
 REMOTE = "remote-ip:remote-port"
 
+# Stands for an article of an encyclopedia, which tests do not fetch.
+_ARTICLE = re.compile(r"https://en\.wikipedia\.org/\S+")
+ARTICLE = {"query": {"pages": {"1": {"extract": 'The "cat" sat.\nThe dog ran.'}}}}
+
 _BOXES: dict[str, Box] = {}
 
 
@@ -50,6 +55,7 @@ def serve_words(command: str) -> list[str]:
     """The words of a llama-box command for this machine."""
     model = RANKER if "--rerank" in command else DEMO_MODEL
     command = re.sub(r" -m (<[^>]*>|\S+)", f" -m {model}", command)
+    command = re.sub(r" -md \S+", f" -md {DRAFT}", command)
     command = command.replace("host 0.0.0.0", "host 127.0.0.1")
     command = command.replace("server-port 8081", f"server-port {free_port()}")
     return shlex.split(command.replace("server-main-gpu 0", "server-main-gpu=-1"))[1:]
@@ -79,6 +85,8 @@ def run(box: Box, command: str, folder: Path) -> str:
     """What a client's command prints; it must end well."""
     url = f"http://127.0.0.1:{box.port}"
     command = command.replace("http://localhost:8080", url)
+    command = _ARTICLE.sub((folder / "article.json").as_uri(), command)
+    (folder / "article.json").write_text(json.dumps(ARTICLE))
     command = command.replace("./llama-box/tools/", f"{ROOT}/tools/")
     kept = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     done = subprocess.run(

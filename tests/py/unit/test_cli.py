@@ -111,9 +111,7 @@ def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-@pytest.mark.parametrize(
-    "words", [["--images"], ["--mmproj", "p.gguf"], ["-md", "d.gguf"], ["--model-draft=d.gguf"]]
-)
+@pytest.mark.parametrize("words", [["--images"], ["--mmproj", "p.gguf"]])
 def test_options_of_other_servers_are_refused(
     served: _Served, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
