@@ -2,6 +2,7 @@
 """Compares llamabox with upstream's llama-server on the same model, threads and settings.
 
     python bench/compare.py [--model FILE] [--rounds 3] [--quick] [--json FILE]
+    python bench/compare.py --scenario NAME[,NAME] | all    (scenarios.py; names in README.md)
 
 One server runs at a time; they take turns within each round, and each round begins with the other
 one. A round also runs the speeds without a server (references.py). One table is printed: medians
@@ -26,6 +27,7 @@ from compare_table import OURS, PEER, render, rows
 from endless_model import endless
 from load import Load, Summary, run_load
 from references import Lengths, bare_loop, batched_bench
+from scenarios import chosen, run_scenarios
 from server_process import HOST, Running, Setup, check_tools, end_servers_on_sigterm, running
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -159,6 +161,16 @@ def compare_embeddings(args: argparse.Namespace, setup: Setup) -> list[dict[str,
     return rounds
 
 
+def compare_scenarios(args: argparse.Namespace, setup: Setup) -> int:
+    """The scenarios that were asked for, printed as one table."""
+    with tempfile.NamedTemporaryFile(prefix="compare-", suffix=".log", delete=False) as log:
+        say(f"the servers' output goes to {log.name}")
+        found = run_scenarios(args.scenarios, setup, args, log)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -168,6 +180,7 @@ def parse() -> argparse.Namespace:
     models = ROOT / "build/bench_models"
     parser.add_argument("--model", type=Path, default=models / "bench-chat.gguf")
     parser.add_argument("--bin-dir", type=Path, default=ROOT / "build/bench/bin")
+    parser.add_argument("--scenario", action="append", help="these instead, comma-separated")
     parser.add_argument("--levels", default="1,4,16,32", help="numbers of streams")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests-per-stream", type=int, default=2)
@@ -188,6 +201,10 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if not args.model.is_file():
         parser.error(f"no such model: {args.model}; bench/make_models.py makes the usual ones")
+    try:
+        args.scenarios = chosen(args.scenario or [])
+    except ValueError as error:
+        parser.error(str(error))
     if args.quick:
         args.levels, args.rounds, args.max_tokens, args.idle_s = "1,4", 1, 32, 2.0
     return args
@@ -207,6 +224,8 @@ def main() -> int:
         flash_attn=args.flash_attn,
     )
     check_tools(setup, TOOLS)
+    if args.scenarios:
+        return compare_scenarios(args, setup)
     plan = Plan(
         levels=[int(word) for word in args.levels.split(",")],
         requests_per_stream=args.requests_per_stream,

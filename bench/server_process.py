@@ -36,6 +36,10 @@ class Setup:
     n_ubatch: int = 512
     parallel: int = 32
     flash_attn: bool = False
+    # Of llama-server; its store of past prompts in RAM counts as its memory.
+    cache_ram_mib: int = 0
+    # Flags that both servers have under the same name.
+    more: tuple[str, ...] = ()
 
     def common(self) -> list[str]:
         """The flags that have the same name and meaning everywhere."""
@@ -52,15 +56,16 @@ class Setup:
 def llamabox_command(setup: Setup, port: int) -> list[str]:
     attention = "--flash-attn" if setup.flash_attn else "--no-flash-attn"
     command = [sys.executable, "-m", "llamabox", "--host", HOST, "--port", str(port)]
-    return [*command, *setup.common(), "-np", str(setup.parallel), attention]
+    return [*command, *setup.common(), "-np", str(setup.parallel), attention, *setup.more]
 
 
 def llama_server_command(setup: Setup, port: int) -> list[str]:
-    """Unified KV as ours; without its store of past prompts in RAM, which would be memory."""
+    """Unified KV as ours."""
     attention = "on" if setup.flash_attn else "off"
     command = [str(setup.bin_dir / "llama-server"), "--host", HOST, "--port", str(port)]
-    own = ["-np", str(setup.parallel), "--kv-unified", "--cache-ram", "0", "-fa", attention]
-    return [*command, *setup.common(), *own]
+    own = ["-np", str(setup.parallel), "--kv-unified", "-fa", attention]
+    own += ["--cache-ram", str(setup.cache_ram_mib)]
+    return [*command, *setup.common(), *own, *setup.more]
 
 
 COMMANDS = {"llamabox": llamabox_command, "llama-server": llama_server_command}

@@ -16,7 +16,7 @@ constexpr std::int32_t kGrowthCells = 16;
 // What of its tokens a prefix may be. The last one is run again even when all of them are held: its
 // logits are needed.
 std::span<const std::int64_t> wanted_keys(const Sequence &sequence) {
-  return sequence.keys_at(0, sequence.n_tokens() - 1);
+  return sequence.keys_at(0, sequence.prompt->prefix_end(sequence.n_tokens() - 1));
 }
 
 // To wait for fewer tokens takes longer than to run them.
@@ -181,12 +181,10 @@ Sequence *Admission::victim() const {
   if (running.size() < 2) {
     return nullptr;
   }
-  const auto age = [](const Sequence *sequence) {
-    return std::pair(sequence->priority, ~sequence->order);
-  };
-  running.erase(std::ranges::max_element(running, {}, age));
-  return *std::ranges::min_element(running, {}, [](const Sequence *sequence) {
-    return std::tuple(sequence->priority, !can_resume(*sequence), ~sequence->order);
+  const auto precedes = [](const Sequence *a, const Sequence *b) { return a->precedes(*b); };
+  running.erase(std::ranges::min_element(running, precedes));
+  return *std::ranges::max_element(running, [&](const Sequence *a, const Sequence *b) {
+    return can_resume(*a) != can_resume(*b) ? can_resume(*b) : precedes(a, b);
   });
 }
 

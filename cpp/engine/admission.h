@@ -1,8 +1,8 @@
 // Lets waiting sequences onto slots when a slot and enough KV cells are free, and takes KV away
-// again: retained prefixes first, then the youngest sequence. Prompts that have most of their
-// beginning in common with one that is just being read wait until it is in KV.
-// Thread rule: engine thread. Guarantee: the eldest sequence is never preempted for a younger one,
-// so something always progresses (inv.progress).
+// again: retained prefixes first, then the sequence that is last in rank. Prompts that have most of
+// their beginning in common with one that is just being read wait until it is in KV.
+// Thread rule: engine thread. Guarantee: the sequence that is first in rank is never preempted, so
+// something always progresses (inv.progress).
 // Covered by admission_test and prefix_join_test.
 #pragma once
 
@@ -56,9 +56,9 @@ public:
   // False: another running or a pinned sequence shares that too.
   bool make_private(SeqId seq, Pos n);
 
-  // Who gives way when no cell is left: of the lowest priority, one that can resume before one
-  // whose cells were moved, then the youngest; never the eldest of the highest priority. Null when
-  // only one runs.
+  // Who gives way when no cell is left: one that can resume before one whose cells were moved, the
+  // last in rank (the youngest, the lowest priority) first; never the first. Null when only one
+  // runs.
   Sequence *victim() const;
 
   // Takes slot and KV from a running sequence and puts it back into the queue; returns the tokens

@@ -5,15 +5,21 @@
 #include <utility>
 
 namespace llamabox {
+namespace {
+
+// Tokens that a request of the next higher priority may have more than the others.
+constexpr std::int64_t kPriorityTokens = 4096;
+
+} // namespace
 
 EncodeQueue::EncodeQueue(EncodeLimits limits) : limits_(limits) {}
 
-void EncodeQueue::add(RequestId id, std::vector<std::int32_t> n_tokens) {
+void EncodeQueue::add(RequestId id, std::vector<std::int32_t> n_tokens, std::int32_t priority) {
   n_waiting_tokens_ += std::accumulate(n_tokens.begin(), n_tokens.end(), std::int64_t{0});
   Job job;
   job.id = id;
   job.n_tokens = std::move(n_tokens);
-  job.served = served_;
+  job.served = served_ - priority * kPriorityTokens;
   jobs_.push_back(std::move(job));
 }
 
@@ -100,7 +106,7 @@ void EncodeQueue::take(Job &job, std::vector<PackedPiece> &pass, std::int32_t &n
     split_->done.first = n_room;
   }
   n_room -= piece.n_tokens;
-  served_ = job.served;
+  served_ = std::max(served_, job.served); // who had a head start gives it to nobody
   job.served += n_tokens;
   n_waiting_tokens_ -= n_tokens;
   ++job.next;

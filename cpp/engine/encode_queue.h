@@ -32,7 +32,8 @@ public:
   explicit EncodeQueue(EncodeLimits limits);
 
   // `n_tokens` of each text; none is 0 or above the limits' n_ctx. REQUIRES: the id is new.
-  void add(RequestId id, std::vector<std::int32_t> n_tokens);
+  // A higher priority has a bounded head start.
+  void add(RequestId id, std::vector<std::int32_t> n_tokens, std::int32_t priority = 0);
 
   // Unknown ids are ignored. The place of its text that has been read in part, if there is one.
   std::optional<SeqId> remove(RequestId id);

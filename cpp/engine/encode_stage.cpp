@@ -69,7 +69,7 @@ void EncodeStage::add(EncodeJob job) {
   }
   work.result->values.resize(n_rows * static_cast<std::size_t>(job.n_dims));
   work.n_texts_left = job.texts.size();
-  waiting.add(job.id, std::move(n_tokens));
+  waiting.add(job.id, std::move(n_tokens), job.priority);
   const RequestId id = job.id;
   work.job = std::move(job);
   works_.emplace(id, std::move(work));

@@ -30,6 +30,7 @@ struct EncodeJob {
   std::vector<std::vector<Token>> texts; // none is empty or too long
   std::int32_t n_dims = 0;               // numbers of a row that are kept; 0: all
   bool normalize = false;                // rows get the length 1
+  std::int32_t priority = 0;             // as of its Request
 };
 
 // What one pass did.

@@ -15,6 +15,7 @@ Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
   if (const MediaSpan *span = sequence.prompt->span_of(index)) {
     const auto n_embd = span->embd->size() / static_cast<std::size_t>(span->n_rows);
     row.embd = span->embd->data() + n_embd * static_cast<std::size_t>(index - span->start);
+    row.causal = span->causal;
   }
   return row;
 }
@@ -47,6 +48,7 @@ void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft 
   }
   const auto n_packed = static_cast<std::int32_t>(step.batch.size()) - part.first_row;
   (sequence.phase == Phase::kDecode ? step.n_decode_rows : step.n_prefill_rows) += n_packed;
+  step.n_seen += std::int64_t{n_packed} * begin + std::int64_t{n_packed} * (n_packed - 1) / 2;
   step.parts.push_back(std::move(part));
 }
 

@@ -27,6 +27,7 @@ struct PackedStep {
   std::vector<PackedRows> parts;
   std::int32_t n_decode_rows = 0; // of decoding sequences, drafts included
   std::int32_t n_prefill_rows = 0;
+  std::int64_t n_seen = 0; // tokens before each row, in sum
 };
 
 // Appends the rows of one sequence: n_rows committed tokens from n_past, then the draft.

@@ -6,6 +6,7 @@
 #include "spec/speculation.h"
 
 #include <cstdint>
+#include <optional>
 
 namespace llamabox {
 
@@ -17,8 +18,10 @@ struct EngineParams {
   bool render_special = false;       // special tokens are part of the text
   bool cache_prompt = true;          // reuse what earlier requests left in KV
   std::uint64_t cache_ram_bytes = 0; // of RAM for what KV has no room for; 0: none
-  double itl_target_ms = 200;        // a step with running streams takes no more prefill than this
-  bool context_shift = false;        // a text outlives its context, where the memory can shift
+  std::int32_t n_media_cached = 0;   // encoded chunks of media that are kept; 0: none
+  // A step with running streams takes no more prefill than this; none: chosen by what steps cost.
+  std::optional<double> itl_target_ms;
+  bool context_shift = false; // a text outlives its context, where the memory can shift
   // What requests that do not say have:
   std::int32_t n_keep = 0;        // tokens of the prompt that a shift leaves; -1: all
   SpeculationParams speculation;  // where the model has a drafter, or lookup is on

@@ -7,41 +7,57 @@
 namespace llamabox {
 namespace {
 
-// Weight of a new measurement in the running means.
-constexpr double kWeight = 0.2;
-
 // Rows of advantage for each step a prefill was passed over: a long prompt waits at most for
 // (its length / this) steps of shorter ones.
 constexpr std::int32_t kAgeingRows = 64;
-
-double mean(double old_value, double new_value) {
-  return old_value == 0 ? new_value : old_value + kWeight * (new_value - old_value);
-}
 
 std::int64_t prefill_rank(const Candidate &candidate) {
   return std::int64_t{candidate.n_left} - std::int64_t{kAgeingRows} * candidate.n_skipped;
 }
 
+// Whether a chunk that shares its step with nobody may have the next one: streams that were passed
+// over in the last step come first.
+bool may_run_alone(std::span<const Candidate> candidates) {
+  return std::ranges::none_of(candidates,
+                              [](const Candidate &c) { return c.decoding && c.n_skipped > 0; });
+}
+
+bool comes_before(const Candidate &a, const Candidate &b) {
+  const auto rank_a = prefill_rank(a);
+  const auto rank_b = prefill_rank(b);
+  return rank_a != rank_b ? rank_a < rank_b : a.order < b.order;
+}
+
+// A chunk that shares its step with nobody, of about `n_share` rows where it can be split.
+PlannedRows lone_chunk(const Candidate &candidate, std::int32_t n_share) {
+  const std::int32_t n_rows = std::min(candidate.n_alone, std::max(n_share, candidate.n_min));
+  return {candidate.slot, n_rows, 0, candidate.n_min > 1};
+}
+
+// Rows of a step without decodes.
+std::int32_t alone_rows(const StepRoom &room, const Candidate &first) {
+  const double within =
+      room.budget.is_known() ? room.budget.rows_within(first.n_past) : room.n_ubatch;
+  const auto n_within = static_cast<std::int32_t>(std::min<double>(within, room.n_batch));
+  const std::int32_t n_rows =
+      n_within >= room.n_ubatch
+          ? n_within / room.n_ubatch * room.n_ubatch
+          : std::max(n_within / kTileRows * kTileRows, std::min(kLeastAloneRows, room.n_ubatch));
+  return std::min(room.n_batch, std::max(n_rows, first.n_min));
+}
+
+// Rows of the next prefill beside decodes. The first may exceed the budget by what it cannot do
+// without.
+std::int32_t share_beside_decodes(const PrefillBudget &budget, const Candidate &candidate,
+                                  bool is_first) {
+  const double within = std::min(budget.rows_within(candidate.n_past), 1e6);
+  const auto n_rows = static_cast<std::int32_t>(within);
+  return is_first ? std::max({n_rows, kMinPrefillRows, candidate.n_min}) : n_rows;
+}
+
 } // namespace
 
-void StepCost::observe(std::int32_t n_decode_rows, std::int32_t n_prefill_rows, double ms) {
-  if (n_prefill_rows == 0) {
-    decode_ms_ = mean(decode_ms_, ms);
-    return;
-  }
-  const double prefill_ms = std::max(0.0, ms - (n_decode_rows > 0 ? decode_ms_ : 0.0));
-  ms_per_prefill_row_ = mean(ms_per_prefill_row_, prefill_ms / n_prefill_rows);
-}
-
-std::int32_t StepCost::prefill_rows_within(double target_ms) const {
-  if (ms_per_prefill_row_ == 0) {
-    return kMinPrefillRows * 4; // the first mixed step measures
-  }
-  const double rows = (target_ms - decode_ms_) / ms_per_prefill_row_;
-  return static_cast<std::int32_t>(std::clamp(rows, double{kMinPrefillRows}, 1e6));
-}
-
-ClassKey ClassTurn::next(std::span<const Candidate> candidates) {
+ClassKey ClassTurn::next(std::span<const Candidate> candidates, std::int64_t now_ns) {
   const Candidate *longest = nullptr; // waiting, of the other classes
   bool is_present = false;
   for (const Candidate &candidate : candidates) {
@@ -54,9 +70,11 @@ ClassKey ClassTurn::next(std::span<const Candidate> candidates) {
         (candidate.n_skipped == longest->n_skipped && candidate.order < longest->order);
     longest = longer ? &candidate : longest;
   }
-  if (longest != nullptr && (!is_present || n_steps_ >= kClassQuantum)) {
+  const bool is_over = n_steps_ >= kClassQuantum || now_ns - began_ns_ >= kClassQuantumNs;
+  if (longest != nullptr && (!is_present || is_over)) {
     current_ = longest->class_key;
     n_steps_ = 0;
+    began_ns_ = now_ns;
   }
   n_steps_ = std::min(n_steps_ + 1, kClassQuantum);
   return current_;
@@ -67,17 +85,28 @@ std::int32_t hold_back(std::vector<Candidate> &candidates) {
   return static_cast<std::int32_t>(std::erase_if(candidates, is_early));
 }
 
+StepLoad decode_load(std::span<const Candidate> candidates, ClassKey class_key) {
+  StepLoad load;
+  for (const Candidate &candidate : candidates) {
+    if (candidate.decoding && candidate.class_key == class_key) {
+      ++load.n_decode_rows;
+      load.n_seen += candidate.n_past;
+    }
+  }
+  return load;
+}
+
 double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms) {
   const auto n_decodes = std::ranges::count_if(candidates, &Candidate::decoding);
   const auto n_all = static_cast<double>(candidates.size());
-  return n_decodes == 0 ? itl_target_ms : itl_target_ms * n_all / static_cast<double>(n_decodes);
+  return n_decodes == 0 ? kAloneMs : itl_target_ms * n_all / static_cast<double>(n_decodes);
 }
 
-StepPlan plan_step(std::span<const Candidate> candidates, std::int32_t n_batch,
-                   std::int32_t n_prefill_rows) {
+StepPlan plan_step(std::span<const Candidate> candidates, const StepRoom &room) {
   StepPlan plan;
+  plan.decodes.reserve(candidates.size());
   std::vector<Candidate> prefills;
-  std::int32_t n_room = n_batch;
+  std::int32_t n_room = room.n_batch;
   for (const Candidate &candidate : candidates) {
     if (!candidate.decoding) {
       prefills.push_back(candidate);
@@ -90,21 +119,28 @@ StepPlan plan_step(std::span<const Candidate> candidates, std::int32_t n_batch,
     rows.n_draft = std::min(rows.n_draft, n_room);
     n_room -= rows.n_draft;
   }
-  std::int32_t n_target = plan.decodes.empty() ? n_room : std::max(n_prefill_rows, kMinPrefillRows);
-  std::ranges::sort(prefills, [](const Candidate &a, const Candidate &b) {
-    const auto rank_a = prefill_rank(a);
-    const auto rank_b = prefill_rank(b);
-    return rank_a != rank_b ? rank_a < rank_b : a.order < b.order;
-  });
+  std::ranges::sort(prefills, comes_before);
+  const bool is_alone = plan.decodes.empty();
+  if (is_alone && !prefills.empty()) {
+    n_room = alone_rows(room, prefills.front());
+  }
+  PrefillBudget budget =
+      room.budget.is_known() ? room.budget : PrefillBudget{double{kFirstPrefillRows}, 1, 0};
+  if (!prefills.empty() && prefills.front().n_alone > 0 && may_run_alone(candidates)) {
+    const std::int32_t n_share =
+        is_alone ? n_room : share_beside_decodes(budget, prefills.front(), true);
+    return {{}, {lone_chunk(prefills.front(), std::min(n_share, room.n_batch))}};
+  }
+  std::erase_if(prefills, [](const Candidate &candidate) { return candidate.n_alone > 0; });
   for (const Candidate &candidate : prefills) {
-    // The first may exceed the target by what cannot be split; the batch is never exceeded.
-    const bool may_exceed = plan.prefills.empty() && candidate.n_min <= n_room;
-    const std::int32_t n_share = may_exceed ? std::max(n_target, candidate.n_min) : n_target;
+    const bool is_first = plan.prefills.empty();
+    const std::int32_t n_share =
+        is_alone ? n_room : share_beside_decodes(budget, candidate, is_first);
     const std::int32_t n_rows = std::min({candidate.n_left, n_share, n_room});
-    if (n_rows >= candidate.n_min) {
+    if (n_rows > 0 && n_rows >= candidate.n_min) {
       plan.prefills.push_back({candidate.slot, n_rows, 0});
       n_room -= n_rows;
-      n_target -= n_rows;
+      budget.spend(n_rows, candidate.n_past);
     }
   }
   return plan;
@@ -124,7 +160,7 @@ bool shrink(StepPlan &plan) {
   }
   // Beside decodes the last prefill may go altogether; alone, the first keeps at least a row.
   PlannedRows &last = plan.prefills.back();
-  if (last.n_rows > 1) {
+  if (last.n_rows > 1 && !last.whole) {
     last.n_rows /= 2;
     return true;
   }

@@ -4,6 +4,7 @@
 // Thread rule: pure functions and values; engine thread. Covered by planner_test.
 #pragma once
 
+#include "engine/step_cost.h"
 #include "engine/step_plan.h"
 
 #include <cstdint>
@@ -15,48 +16,59 @@ namespace llamabox {
 // Rows that a prefill gets even where the target leaves no time: it must progress.
 inline constexpr std::int32_t kMinPrefillRows = 16;
 
-// What steps cost, learnt from those that ran.
-class StepCost {
-public:
-  void observe(std::int32_t n_decode_rows, std::int32_t n_prefill_rows, double ms);
+// Rows of the first prefill beside running streams while nobody knows what a row costs.
+inline constexpr std::int32_t kFirstPrefillRows = 64;
 
-  // Prefill rows that fit beside running decodes in a step of `target_ms`.
-  std::int32_t prefill_rows_within(double target_ms) const;
+// How long a step of prefills alone may last: nobody waits for its tokens, but whoever arrives, or
+// is cancelled, waits for its end.
+inline constexpr double kAloneMs = 500;
 
-private:
-  double decode_ms_ = 0;          // a step without prefill rows
-  double ms_per_prefill_row_ = 0; // 0: not known yet
-};
+// Fewer rows in a step of prefills alone would cost speed, as would pieces of tiles.
+inline constexpr std::int32_t kLeastAloneRows = 128;
+inline constexpr std::int32_t kTileRows = 64;
 
-// Steps that a class may run while another one waits. Switching costs upstream a new plan of its
-// computation, so it is not done in every step.
+// A turn of a class while another one waits: at most so many steps, and no step begins after so
+// long. Switching costs upstream a new plan of its computation, so it is not done in every step.
 inline constexpr std::int32_t kClassQuantum = 8;
+inline constexpr std::int64_t kClassQuantumNs = 250'000'000;
 
-// Whose turn it is: classes take turns of at most kClassQuantum steps while more than one is bound;
-// next is the class of the sequence that has waited longest. So nobody waits longer than a turn of
-// each class that waits longer.
+// Whose turn it is: classes take turns of a quantum while more than one is bound; next is the class
+// of the sequence that has waited longest. So nobody waits longer than a turn of each class that
+// waits longer.
 class ClassTurn {
 public:
   // The class of the next step. REQUIRES: candidates is not empty.
-  ClassKey next(std::span<const Candidate> candidates);
+  ClassKey next(std::span<const Candidate> candidates, std::int64_t now_ns);
 
 private:
   ClassKey current_ = 0;
   std::int32_t n_steps_ = 0; // of the turn
+  std::int64_t began_ns_ = 0;
 };
 
 // Takes out whoever is not due: it keeps its slot, takes no row and no class waits for it. Returns
 // how many they are.
 std::int32_t hold_back(std::vector<Candidate> &candidates);
 
-// How long a step beside running decodes may take: the target once for the streams that run, and
-// once more for each prompt that waits beside each of them. One long prompt hardly delays many
-// streams; many prompts, whose first tokens all wait, are not starved for the sake of a few.
+// What the decoding sequences of a class would run: each one row that sees all its past.
+StepLoad decode_load(std::span<const Candidate> candidates, ClassKey class_key);
+
+// How long a step may take: the target once for the streams that run, of whatever class, and once
+// more for each prompt that waits beside each of them. One long prompt hardly delays many streams;
+// many prompts, whose first tokens all wait, are not starved for the sake of a few. Without streams
+// kAloneMs.
 double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms);
 
-// REQUIRES: n_prefill_rows is the most the step may spend on prefills while something decodes.
-StepPlan plan_step(std::span<const Candidate> candidates, std::int32_t n_batch,
-                   std::int32_t n_prefill_rows);
+// What a step may hold.
+struct StepRoom {
+  std::int32_t n_batch = 0;  // rows
+  std::int32_t n_ubatch = 0; // rows that the runner computes at a time
+  PrefillBudget budget;
+};
+
+// Candidates of one class. The rows of a step without decodes are a multiple of n_ubatch, where
+// the budget holds that many.
+StepPlan plan_step(std::span<const Candidate> candidates, const StepRoom &room);
 
 // Halves the prefill rows of a plan that found no cells, then drops drafts. False: nothing to give.
 bool shrink(StepPlan &plan);

@@ -18,6 +18,11 @@
 
 namespace llamabox {
 
+// What a priority counts: each level is worth so much time of waiting, so that nobody waits for
+// ever behind others of a higher one.
+inline constexpr std::int32_t kMostPriority = 10;
+inline constexpr std::int64_t kPriorityNs = 10'000'000'000;
+
 struct GenerateRequest {
   PromptInput prompt;
   SamplingParams sampling;
@@ -56,8 +61,8 @@ struct SideRequest {
 
 struct Request {
   std::variant<GenerateRequest, RenderRequest, SideRequest, EncodeRequest> body;
-  std::int32_t priority = 0;         // higher is admitted first
-  std::int64_t deadline_ns = kNever; // on the engine's clock; over it: kDeadlineExceeded
+  std::int32_t priority = 0;        // -kMostPriority to kMostPriority; see rank_ns
+  std::int64_t timeout_ns = kNever; // from its acceptance on; over it: kDeadlineExceeded
 };
 
 } // namespace llamabox

@@ -15,19 +15,25 @@ std::int32_t n_min_rows(const Sequence &sequence) {
   return span && !span->can_split ? span->start + span->n_rows - sequence.n_past : 1;
 }
 
+// Rows of the next chunk that run in a step of their own.
+std::int32_t n_alone_rows(const Sequence &sequence) {
+  const MediaSpan *span = sequence.prompt->span_of(sequence.n_past);
+  return span && span->alone ? span->start + span->n_rows - sequence.n_past : 0;
+}
+
 } // namespace
 
 Scheduler::Scheduler(SchedulerContext context)
     : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
-      shared_stats_(context.stats), slots_(params_.n_slots),
+      shared_stats_(context.stats), turns_(context.turns), slots_(params_.n_slots),
       cache_(*models_.kv, params_.cache_ram_bytes), admission_(slots_, queue_, cache_),
       speculation_(params_.speculation, models_.proposer.get()),
       // Rejected drafts are cut off again, which memory with recurrent state cannot do.
       can_draft_(speculation_.is_on() && cache_.traits().can_cut),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
       keeps_states_(params_.cache_ram_bytes > 0 && !cache_.traits().can_cut),
-      encodes_(models_.texts.get(), clock_) {
+      sampler_pool_(models_.crew.get(), limits_.n_vocab), encodes_(models_.texts.get(), clock_) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
     default_loras_.push_back({id, lora.scale});
@@ -48,7 +54,9 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   admit();
   copy_parked();
   StepPlan step_plan = plan();
+  last_had_prefill_ = !step_plan.prefills.empty();
   PackedStep packed;
+  const ComputeTurn turn(turns_);
   const std::int64_t begin_ns = clock_.now_ns();
   draft(step_plan);
   const double draft_ms = ms_between(begin_ns, clock_.now_ns());
@@ -75,14 +83,17 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
 
 StepPlan Scheduler::plan() {
   std::vector<Candidate> candidates;
+  candidates.reserve(slots_.bound().size());
   const std::int64_t now_ns = clock_.now_ns();
   for (const Sequence *sequence : slots_.bound()) {
     Candidate candidate;
     candidate.is_due = sequence->is_due(now_ns) && !cache_.is_restoring(sequence->seq);
     candidate.slot = sequence->slot;
     candidate.decoding = sequence->phase == Phase::kDecode;
+    candidate.n_past = sequence->n_past;
     candidate.n_left = sequence->n_left();
     candidate.n_min = n_min_rows(*sequence);
+    candidate.n_alone = n_alone_rows(*sequence);
     candidate.n_skipped = sequence->n_skipped;
     candidate.order = sequence->order;
     candidate.class_key = sequence->class_key;
@@ -93,14 +104,19 @@ StepPlan Scheduler::plan() {
   if (candidates.empty()) {
     return {};
   }
-  const ClassKey turn = class_turn_.next(candidates);
+  const ClassKey turn = class_turn_.next(candidates, now_ns);
+  const StepLoad decodes = decode_load(candidates, turn);
+  const double itl_ms = itl_target_ms(params_.itl_target_ms, cost_.ms_of(decodes));
+  const double target_ms = step_target_ms(candidates, itl_ms);
   std::erase_if(candidates, [turn](const Candidate &c) { return c.class_key != turn; });
-  const double target_ms = step_target_ms(candidates, params_.itl_target_ms);
-  return plan_step(candidates, limits_.n_batch, cost_.prefill_rows_within(target_ms));
+  return plan_step(candidates,
+                   {limits_.n_batch, limits_.n_ubatch, cost_.prefill_within(target_ms, decodes)});
 }
 
 PackedStep Scheduler::pack(const StepPlan &step_plan) {
   PackedStep packed;
+  packed.parts.reserve(step_plan.decodes.size() + step_plan.prefills.size());
+  packed.batch.reserve(step_plan.n_rows());
   for (const auto *rows : {&step_plan.decodes, &step_plan.prefills}) {
     for (const PlannedRows &planned : *rows) {
       Sequence &sequence = slots_.at(planned.slot);
@@ -147,7 +163,8 @@ bool Scheduler::make_cells(StepPlan &step_plan) {
     return true;
   }
   // What is left runs alone and still finds no cell: it can never fit.
-  for (Sequence *sequence : slots_.bound()) {
+  const std::vector<Sequence *> last = slots_.bound();
+  for (Sequence *sequence : last) {
     const Error error(ErrorCode::kContextExceeded,
                       "the KV cache has no room left for a sequence of " +
                           std::to_string(sequence->n_tokens()) + " tokens");
@@ -189,9 +206,11 @@ void Scheduler::commit(const PackedStep &step) {
       cache_.keep_state(sequence.seq);
     }
   }
+  sample(step);
+  auto job = sampler_pool_.jobs().begin();
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
-      settle(part, judge(part));
+      settle(part, (job++)->verdict);
     }
   }
   // Only now, since another part may belong to the same request.
@@ -200,14 +219,20 @@ void Scheduler::commit(const PackedStep &step) {
   }
 }
 
-Verdict Scheduler::judge(const PackedRows &part) {
-  std::vector<std::span<const float>> rows;
-  const std::int32_t first = part.first_row + part.n_committed - 1;
-  for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
-    rows.push_back(models_.runner->logits(first + i));
+// What every sequence says next; nothing but samplers changes.
+void Scheduler::sample(const PackedStep &step) {
+  sampler_pool_.clear();
+  for (const PackedRows &part : step.parts) {
+    if (part.samples) {
+      Sequence &sequence = *part.sequence;
+      SampleJob &job = sampler_pool_.add(*sequence.sampler, part.draft, sequence.drafts.random);
+      const std::int32_t first = part.first_row + part.n_committed - 1;
+      for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
+        job.rows.push_back(models_.runner->logits(first + i));
+      }
+    }
   }
-  Sequence &sequence = *part.sequence;
-  return verify(*sequence.sampler, rows, part.draft, sequence.drafts.random);
+  sampler_pool_.run();
 }
 
 void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {
@@ -248,7 +273,7 @@ void Scheduler::note_unsampled(LiveRequest &request, const Error &error) {
 
 void Scheduler::account(const PackedStep &step, double draft_ms, double ms) {
   const double n_rows = static_cast<double>(step.batch.size());
-  cost_.observe(step.n_decode_rows, step.n_prefill_rows, ms);
+  cost_.observe({step.n_decode_rows, step.n_prefill_rows, step.n_seen}, ms);
   speculation_.ran(static_cast<std::int32_t>(step.batch.size()), ms - draft_ms);
   stats_.step_ms.observe(ms);
   ++stats_.n_steps;

@@ -5,7 +5,9 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/compute_turns.h"
 #include "base/event_channel.h"
+#include "base/request_registry.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
 #include "engine/invariants.h"
@@ -15,10 +17,11 @@
 #include "engine/params.h"
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
-#include "engine/request_registry.h"
+#include "engine/sampler_pool.h"
 #include "engine/share_groups.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
+#include "engine/step_cost.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
 #include "spec/speculation.h"
@@ -40,7 +43,8 @@ struct SchedulerContext {
   const Clock &clock;
   RequestRegistry &registry;
   EventChannel &channel;
-  SharedStats &stats; // set before each step's events are pushed
+  SharedStats &stats;            // set before each step's events are pushed
+  ComputeTurns *turns = nullptr; // a step computes in its turn; null: nobody else computes
 };
 
 class Scheduler {
@@ -88,7 +92,7 @@ private:
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  Verdict judge(const PackedRows &part);
+  void sample(const PackedStep &step);
   void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
   void settle(const PackedRows &part, const Verdict &verdict);
   void note_unsampled(LiveRequest &request, const Error &error);
@@ -114,6 +118,7 @@ private:
   RequestRegistry &registry_;
   EventChannel &channel_;
   SharedStats &shared_stats_;
+  ComputeTurns *turns_;
 
   SlotTable slots_;
   WaitQueue queue_;
@@ -124,6 +129,7 @@ private:
   std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
   const bool can_shift_;                           // a full context may lose tokens
   const bool keeps_states_;                        // of prompts, where a sequence cannot go back
+  SamplerPool sampler_pool_;
   StepCost cost_;
   LoraSets lora_sets_;
   ShareGroups groups_;
@@ -139,6 +145,7 @@ private:
   std::int32_t n_last_held_ = 0;    // by their pace, in the last plan
   std::int32_t n_last_classes_ = 0; // among its rows
   bool ended_something_ = false;    // in the last step
+  bool last_had_prefill_ = false;   // the last plan
   bool may_admit_ = false; // what the queue waits for has changed since it was last looked at
   std::vector<std::pair<LiveRequest *, Error>> unsampled_; // of this step: no token could be chosen
 };

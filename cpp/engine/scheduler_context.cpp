@@ -49,8 +49,10 @@ FinishReason Scheduler::make_context_room(Sequence &sequence) {
 // may take; one piece at least comes back.
 void Scheduler::copy_parked() {
   constexpr double kShare = 0.25;
+  constexpr double kLeastTargetMs = 50; // where the target is chosen by what steps cost
   const std::int64_t begin_ns = clock_.now_ns();
-  const double most_ms = params_.itl_target_ms * (slots_.streams() ? kShare : 1);
+  const double most_ms =
+      params_.itl_target_ms.value_or(kLeastTargetMs) * (slots_.streams() ? kShare : 1);
   bool has_time = true;
   const auto note_time = [&] { has_time = ms_between(begin_ns, clock_.now_ns()) < most_ms; };
   for (Sequence *sequence : slots_.bound()) {

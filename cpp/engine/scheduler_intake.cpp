@@ -17,6 +17,19 @@ Error too_long(std::int32_t n_prompt, std::int32_t n_ctx) {
           "prompt"};
 }
 
+Error too_late(const LiveRequest &request) {
+  const char *phase = request.first_token_ns != 0 ? "its answer was generated"
+                      : request.admitted          ? "its text was read"
+                                                  : "it waited";
+  return {ErrorCode::kDeadlineExceeded,
+          std::string("the request's time limit passed while ") + phase, "X-Request-Timeout"};
+}
+
+// Never is after everything.
+std::int64_t after(std::int64_t from_ns, std::int64_t span_ns) {
+  return span_ns < kNever - from_ns ? from_ns + span_ns : kNever;
+}
+
 Error no_such_slot(std::int32_t slot, std::int32_t n_slots) {
   return {ErrorCode::kInvalidArgument,
           "there is no slot " + std::to_string(slot) + "; the server has " +
@@ -39,8 +52,8 @@ void Scheduler::take_in(Arrival arrival) {
   LiveRequest &request = *owned;
   request.id = arrival.ticket.id;
   request.cancelled = arrival.ticket.cancelled;
-  request.deadline_ns = arrival.request.deadline_ns;
   request.submitted_ns = arrival.submitted_ns;
+  request.deadline_ns = after(arrival.submitted_ns, arrival.request.timeout_ns);
   live_.emplace(request.id, std::move(owned));
   ++stats_.n_requests;
   if (request.cancelled->load(std::memory_order_acquire)) {
@@ -64,11 +77,12 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   const auto &generate = std::get<GenerateRequest>(arrival.request.body);
   const std::int32_t n_keep = generate.n_keep.value_or(params_.n_keep);
   const bool shifts = can_shift_ && arrival.prompt->media.empty();
-  if (arrival.prompt->size() >= limits_.n_ctx) {
+  const std::int32_t n_most = std::min(limits_.n_ctx, cache_.traits().n_cells);
+  if (arrival.prompt->size() >= n_most) {
     const std::int32_t n_whole = arrival.prompt->size();
-    arrival.prompt = shifts ? shortened(*arrival.prompt, n_keep, limits_.n_ctx) : nullptr;
+    arrival.prompt = shifts ? shortened(*arrival.prompt, n_keep, n_most) : nullptr;
     if (!arrival.prompt) {
-      const Error error = too_long(n_whole, limits_.n_ctx);
+      const Error error = too_long(n_whole, n_most);
       return end_request(request, &error, nullptr);
     }
     request.usage.n_dropped = n_whole - arrival.prompt->size();
@@ -80,12 +94,8 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     return end_request(request, &error, nullptr);
   }
   for (const MediaSpan &span : arrival.prompt->media) {
-    if (!span.can_split && span.n_rows > limits_.n_batch) {
-      const Error error(ErrorCode::kInvalidArgument,
-                        "an image takes " + std::to_string(span.n_rows) +
-                            " rows at once; the batch size is " + std::to_string(limits_.n_batch),
-                        "messages");
-      return end_request(request, &error, nullptr);
+    if (const auto error = too_large(span, limits_)) {
+      return end_request(request, &*error, nullptr);
     }
   }
   if (!queue_.empty() && queue_.n_prompt_tokens() + n_prompt > n_queue) {
@@ -97,6 +107,11 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   const std::uint64_t group =
       params_.cache_prompt ? groups_.find(generate.share_group) : groups_.next();
   request.usage.n_prompt = n_prompt;
+  request.usage.n_image = arrival.prompt->n_media_rows(MediaKind::kImage);
+  request.usage.audio_seconds = arrival.prompt->audio_seconds;
+  request.usage.n_audio = arrival.prompt->n_media_rows(MediaKind::kAudio);
+  stats_.n_media_encoded += arrival.n_media_encoded;
+  stats_.n_media_cached += arrival.n_media_cached;
   request.n_open = generate.n;
   request.pace = Pace(generate.tokens_per_second);
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
@@ -104,7 +119,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->request = &request;
     sequence->choice = choice;
     sequence->order = ++n_arrived_;
-    sequence->priority = arrival.request.priority;
+    sequence->rank_ns = arrival.submitted_ns - arrival.request.priority * kPriorityNs;
     sequence->class_key = lora_class.key;
     sequence->loras = lora_class.set;
     sequence->group = group;
@@ -131,6 +146,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->parser = arrival.make_parser ? arrival.make_parser() : nullptr;
     sequence->shown_tokens = arrival.shown_tokens;
     queue_.insert(std::move(sequence));
+    may_admit_ = true;
   }
 }
 
@@ -148,8 +164,8 @@ void Scheduler::take_in_encode(Arrival arrival, LiveRequest &request) {
     request.usage.n_prompt += static_cast<std::int32_t>(text.size());
   }
   try {
-    encodes_.add(
-        {request.id, encode.kind, std::move(arrival.texts), encode.n_dims, encode.normalize});
+    encodes_.add({request.id, encode.kind, std::move(arrival.texts), encode.n_dims,
+                  encode.normalize, arrival.request.priority});
   } catch (const Error &error) {
     end_request(request, &error, nullptr);
   }
@@ -192,13 +208,17 @@ void Scheduler::end_cancelled() {
   for (LiveRequest *request : cancelled) {
     end_request(*request, nullptr, nullptr);
   }
-  const Error error(ErrorCode::kDeadlineExceeded, "the request's time limit passed");
   for (LiveRequest *request : late) {
+    const Error error = too_late(*request);
     end_request(*request, &error, nullptr);
   }
 }
 
 void Scheduler::admit() {
+  // A queue that could not go on before cannot now, unless something of what it waits for changed.
+  if (queue_.empty() || (!may_admit_ && !last_had_prefill_ && slots_.n_busy() > 0)) {
+    return;
+  }
   const std::int64_t now_ns = clock_.now_ns();
   may_admit_ = false;
   for (Sequence *sequence : admission_.admit()) {

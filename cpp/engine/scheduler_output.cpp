@@ -161,12 +161,17 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
 
 void Scheduler::end_request(LiveRequest &request, const Error *error,
                             std::unique_ptr<Result> result) {
-  for (Sequence *sequence : slots_.bound()) {
+  std::int32_t n_waiting = request.n_open; // every open choice is bound or waits
+  for (std::size_t at = slots_.bound().size(); at-- > 0;) {
+    const Sequence *sequence = slots_.bound()[at];
     if (sequence->request == &request) {
       admission_.release(sequence->slot);
+      --n_waiting;
     }
   }
-  queue_.remove(&request);
+  if (n_waiting > 0) {
+    queue_.remove(&request);
+  }
   may_admit_ = true;
   encodes_.remove(request.id);
   Event event;

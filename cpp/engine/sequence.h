@@ -44,10 +44,10 @@ struct LiveRequest {
 struct Sequence {
   LiveRequest *request = nullptr;
   std::int32_t choice = 0;
-  std::uint64_t order = 0; // of arrival; the greatest is the youngest
-  std::int32_t priority = 0;
-  ClassKey class_key = 0;               // names `loras`
-  std::uint64_t group = 0;              // of requests that it may share prefixes with
+  std::uint64_t order = 0;  // of arrival; the greatest is the youngest
+  std::int64_t rank_ns = 0; // when it was accepted, moved by its priority; the least goes first
+  ClassKey class_key = 0;   // names `loras`
+  std::uint64_t group = 0;  // of requests that it may share prefixes with
   std::shared_ptr<const LoraSet> loras; // that it is computed with
 
   std::shared_ptr<const Prompt> prompt;
@@ -84,6 +84,11 @@ struct Sequence {
   Pos n_past = 0;     // tokens already in KV
   std::int32_t n_skipped = 0;     // steps since it last had rows
   std::int64_t last_token_ns = 0; // 0: none yet
+
+  // Goes before `other` where only one of them can run.
+  bool precedes(const Sequence &other) const {
+    return rank_ns != other.rank_ns ? rank_ns < other.rank_ns : order < other.order;
+  }
 
   // Whether the limit of its request lets it run in a step that begins now.
   bool is_due(std::int64_t now_ns) const {

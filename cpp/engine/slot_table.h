@@ -19,9 +19,7 @@ public:
   explicit SlotTable(std::int32_t n_slots) : seats_(static_cast<std::size_t>(n_slots)) {}
 
   std::int32_t n_slots() const { return static_cast<std::int32_t>(seats_.size()); }
-  std::int32_t n_busy() const {
-    return static_cast<std::int32_t>(std::ranges::count_if(seats_, [](auto &s) { return !!s; }));
-  }
+  std::int32_t n_busy() const { return static_cast<std::int32_t>(bound_.size()); }
 
   std::vector<std::int32_t> free_slots() const {
     std::vector<std::int32_t> free;
@@ -50,34 +48,29 @@ public:
                                [](const auto &s) { return s && s->phase == Phase::kDecode; });
   }
 
-  // In slot order.
-  std::vector<Sequence *> bound() const {
-    std::vector<Sequence *> sequences;
-    for (const auto &seat : seats_) {
-      if (seat) {
-        sequences.push_back(seat.get());
-      }
-    }
-    return sequences;
-  }
+  // In slot order; changed by bind() and release().
+  const std::vector<Sequence *> &bound() const { return bound_; }
 
   // REQUIRES: the slot is free.
   Sequence &bind(std::int32_t slot, std::unique_ptr<Sequence> sequence) {
     sequence->slot = slot;
     auto &seat = seats_[static_cast<std::size_t>(slot)];
     seat = std::move(sequence);
+    bound_.insert(std::ranges::lower_bound(bound_, slot, {}, &Sequence::slot), seat.get());
     return *seat;
   }
 
   // REQUIRES: the slot is bound.
   std::unique_ptr<Sequence> release(std::int32_t slot) {
     auto sequence = std::move(seats_[static_cast<std::size_t>(slot)]);
+    std::erase(bound_, sequence.get());
     sequence->slot = kNoSlot;
     return sequence;
   }
 
 private:
   std::vector<std::unique_ptr<Sequence>> seats_;
+  std::vector<Sequence *> bound_; // those in seats
 };
 
 } // namespace llamabox

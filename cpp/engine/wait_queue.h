@@ -1,12 +1,12 @@
-// Sequences that wait for a slot, by priority and then by age. A preempted sequence keeps its age,
-// so it comes back before everything that arrived after it.
+// Sequences that wait for a slot, by rank: their age, moved by their priority. A preempted sequence
+// keeps its rank, so it comes back before everything that arrived after it.
 // Thread rule: engine thread. Covered by wait_queue_test.
 #pragma once
 
 #include "engine/sequence.h"
 
-#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <list>
 #include <memory>
 #include <utility>
@@ -18,9 +18,13 @@ class WaitQueue {
 public:
   using Iterator = std::list<std::unique_ptr<Sequence>>::iterator;
 
+  // From the back, where most belong.
   void insert(std::unique_ptr<Sequence> sequence) {
-    const auto at = std::ranges::find_if(
-        waiting_, [&](const auto &other) { return goes_before(*sequence, *other); });
+    n_prompt_tokens_ += n_counted(*sequence);
+    auto at = waiting_.end();
+    while (at != waiting_.begin() && sequence->precedes(**std::prev(at))) {
+      --at;
+    }
     waiting_.insert(at, std::move(sequence));
   }
 
@@ -32,28 +36,28 @@ public:
   std::unique_ptr<Sequence> take(Iterator at) {
     std::unique_ptr<Sequence> sequence = std::move(*at);
     waiting_.erase(at);
+    n_prompt_tokens_ -= n_counted(*sequence);
     return sequence;
   }
 
   void remove(const LiveRequest *request) {
-    waiting_.remove_if([request](const auto &sequence) { return sequence->request == request; });
+    waiting_.remove_if([this, request](const auto &sequence) {
+      const bool is_gone = sequence->request == request;
+      n_prompt_tokens_ -= is_gone ? n_counted(*sequence) : 0;
+      return is_gone;
+    });
   }
 
   // Prompt tokens that wait, a prompt of several choices counted once.
-  std::int64_t n_prompt_tokens() const {
-    std::int64_t n = 0;
-    for (const auto &sequence : waiting_) {
-      n += sequence->choice == 0 ? sequence->prompt->size() : 0;
-    }
-    return n;
-  }
+  std::int64_t n_prompt_tokens() const { return n_prompt_tokens_; }
 
 private:
-  static bool goes_before(const Sequence &a, const Sequence &b) {
-    return a.priority != b.priority ? a.priority > b.priority : a.order < b.order;
+  static std::int64_t n_counted(const Sequence &sequence) {
+    return sequence.choice == 0 ? sequence.prompt->size() : 0;
   }
 
   std::list<std::unique_ptr<Sequence>> waiting_;
+  std::int64_t n_prompt_tokens_ = 0;
 };
 
 } // namespace llamabox

@@ -18,7 +18,8 @@ namespace llamabox {
 
 class LlamaKvMemory final : public KvMemory {
 public:
-  explicit LlamaKvMemory(const LoadedContext &context);
+  // REQUIRES: the context outlives the object.
+  explicit LlamaKvMemory(LoadedContext &context);
 
   KvTraits traits() const override { return traits_; }
   Pos length(SeqId seq) const override;
@@ -38,6 +39,7 @@ private:
 
   llama_context *context_;
   llama_memory_t memory_;
+  RowPositions &rows_;
   bool can_cut_; // a tail can be removed
   KvTraits traits_;
   SeqId scratch_ = kNoSeq;           // an id for ranges on their way; no sequence has it

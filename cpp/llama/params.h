@@ -107,12 +107,18 @@ struct EncoderParams {
   Attention attention = Attention::kModel;
 };
 
+// The projector that turns pictures and sounds into embeddings.
+struct ProjectorParams {
+  std::string path;                // empty: none
+  std::int32_t n_audio_max = 1800; // seconds of one sound
+};
+
 // A small model that guesses what the other will say.
 struct DraftModelParams {
   std::string model_path;                          // empty: none
   std::int32_t n_gpu_layers = -1;                  // -1: all that fit
   std::optional<std::vector<std::string>> devices; // none: all GPUs; empty: no GPU
-  float p_min = 0.8F; // a draft ends before a token of which the draft model is less sure
+  float p_min = 0.75F; // a draft ends before a token of which the draft model is less sure
 };
 
 struct LlamaParams {
@@ -121,6 +127,7 @@ struct LlamaParams {
   AdapterParams adapters;
   ChatParams chat;
   EncoderParams encoder;
+  ProjectorParams projector;
   DraftModelParams draft;
 };
 

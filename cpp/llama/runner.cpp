@@ -14,6 +14,7 @@ LlamaRunner::LlamaRunner(LoadedContext &context, LoadedAdapters &adapters)
   limits_.n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
   limits_.n_embd = llama_model_n_embd_inp(model);
   limits_.n_outputs = n_outputs_max_;
+  limits_.n_ubatch = static_cast<std::int32_t>(llama_n_ubatch(context_));
   output_of_row_.reserve(static_cast<std::size_t>(limits_.n_batch));
 }
 
@@ -28,8 +29,19 @@ DecodeStatus LlamaRunner::decode(const Batch &batch) {
     return DecodeStatus::kFailed;
   }
   owner_.before_step(batch.size());
-  switch (llama_process(context_, LLAMA_PROCESS_TYPE_DECODE, batch_.get())) {
+  const bool is_causal = batch.front().causal;
+  if (!is_causal) {
+    llama_set_causal_attn(context_, false);
+  }
+  const std::int32_t status = llama_process(context_, LLAMA_PROCESS_TYPE_DECODE, batch_.get());
+  if (!is_causal) {
+    llama_set_causal_attn(context_, true);
+  }
+  switch (status) {
   case 0:
+    for (const Row &row : batch) {
+      owner_.row_positions().append(row.seq, row.pos[0]);
+    }
     return DecodeStatus::kOk;
   case 1:
     output_of_row_.clear();
@@ -48,7 +60,7 @@ bool LlamaRunner::fill(const Batch &batch) {
   }
   std::int32_t n_outputs = 0;
   for (const Row &row : batch) {
-    if (!add(row)) {
+    if (row.causal != batch.front().causal || !add(row)) {
       return false;
     }
     output_of_row_.push_back(row.logits ? n_outputs++ : -1);

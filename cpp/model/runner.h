@@ -10,6 +10,7 @@
 #include "model/lora.h"
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 namespace llamabox {
@@ -22,6 +23,7 @@ struct RunnerLimits {
   std::int32_t n_vocab = 0;
   std::int32_t n_embd = 0;          // floats of an embedding row
   std::int32_t n_outputs = 1 << 30; // rows of one decode call that may ask for logits
+  std::int32_t n_ubatch = 0;        // rows computed at a time, 1 to n_batch
 };
 
 class Runner {

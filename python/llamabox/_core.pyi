@@ -31,6 +31,19 @@ __all__: list[str] = [
     "GgufOverride",
     "Grammar",
     "Histogram",
+    "ImageDevices",
+    "ImageEngine",
+    "ImageEngineParams",
+    "ImageEvent",
+    "ImageFiles",
+    "ImageLora",
+    "ImageLoraInfo",
+    "ImageModel",
+    "ImageModelInfo",
+    "ImageModelParams",
+    "ImageRequest",
+    "ImageStats",
+    "ImageUsage",
     "InfillFile",
     "InfillPrompt",
     "LlamaParams",
@@ -38,12 +51,17 @@ __all__: list[str] = [
     "LogitBias",
     "LoraInfo",
     "LoraScale",
+    "MediaKind",
+    "MediaPlace",
     "ModelInfo",
     "ModelParams",
     "Models",
     "Numa",
     "PairPrompt",
+    "Pixels",
     "Pooling",
+    "Preview",
+    "ProjectorParams",
     "RenderRequest",
     "Request",
     "Result",
@@ -56,6 +74,7 @@ __all__: list[str] = [
     "SideCall",
     "SideKind",
     "SideRequest",
+    "SkipLayers",
     "SlotStats",
     "SplitMode",
     "Stats",
@@ -73,13 +92,72 @@ __all__: list[str] = [
     "Usage",
     "add_rpc_servers",
     "build_info",
+    "has_images",
+    "image_samplers",
+    "image_schedules",
     "init_backends",
     "list_buffer_types",
     "list_devices",
+    "load_image_model",
     "load_models",
     "send_log_lines",
     "system_info",
 ]
+
+class MediaKind:
+    """
+    What a part of a message is.
+
+    Members:
+
+      IMAGE
+
+      AUDIO
+    """
+
+    AUDIO: typing.ClassVar[MediaKind]
+    IMAGE: typing.ClassVar[MediaKind]
+    __members__: typing.ClassVar[dict[str, MediaKind]]
+    @typing.overload
+    def __eq__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class MediaPlace:
+    """
+    A picture (RGB bytes) or a sound (a file), before byte `at` of a message's content.
+    """
+    def __init__(
+        self,
+        *,
+        kind: MediaKind,
+        content: typing_extensions.Buffer,
+        hash: typing.SupportsInt | typing.SupportsIndex,
+        width: typing.SupportsInt | typing.SupportsIndex = 0,
+        height: typing.SupportsInt | typing.SupportsIndex = 0,
+        at: typing.SupportsInt | typing.SupportsIndex = 0,
+        path: str = "",
+    ) -> None: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def path(self) -> str: ...
 
 class ToolCall:
     """
@@ -106,9 +184,12 @@ class ChatMessage:
         tool_calls: collections.abc.Sequence[ToolCall] = [],
         tool_call_id: str = "",
         name: str = "",
+        media: collections.abc.Sequence[MediaPlace] = [],
     ) -> None: ...
     @property
     def content(self) -> str: ...
+    @property
+    def media(self) -> list[MediaPlace]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -546,6 +627,7 @@ class GenerateRequest:
         return_tokens: bool = False,
         tokens_per_second: typing.SupportsFloat | typing.SupportsIndex = 0.0,
         share_group: str = "",
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = -1,
         thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
     ) -> None: ...
     @property
@@ -556,6 +638,8 @@ class GenerateRequest:
     def n(self) -> int: ...
     @property
     def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_keep(self) -> int | None: ...
     @property
@@ -668,14 +752,38 @@ class Request:
         *,
         body: GenerateRequest | RenderRequest | SideRequest | EncodeRequest,
         priority: typing.SupportsInt | typing.SupportsIndex = 0,
-        deadline_ns: typing.SupportsInt | typing.SupportsIndex = 9223372036854775807,
+        timeout_ns: typing.SupportsInt | typing.SupportsIndex = 9223372036854775807,
     ) -> None: ...
     @property
     def body(self) -> GenerateRequest | RenderRequest | SideRequest | EncodeRequest: ...
     @property
-    def deadline_ns(self) -> int: ...
-    @property
     def priority(self) -> int: ...
+    @property
+    def timeout_ns(self) -> int: ...
+
+class SpeculationParams:
+    """
+    Drafts that steps verify.
+    """
+    def __init__(
+        self,
+        *,
+        n_max: typing.SupportsInt | typing.SupportsIndex = 16,
+        n_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        lookup_ngram_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        share: bool = True,
+        adapt: bool = True,
+    ) -> None: ...
+    @property
+    def adapt(self) -> bool: ...
+    @property
+    def lookup_ngram_min(self) -> int: ...
+    @property
+    def n_max(self) -> int: ...
+    @property
+    def n_min(self) -> int: ...
+    @property
+    def share(self) -> bool: ...
 
 class EngineParams:
     """
@@ -691,10 +799,12 @@ class EngineParams:
         cache_prompt: bool = True,
         cache_ram_bytes: typing.SupportsInt | typing.SupportsIndex = 0,
         render_special: bool = False,
-        itl_target_ms: typing.SupportsFloat | typing.SupportsIndex = 200.0,
+        itl_target_ms: typing.SupportsFloat | typing.SupportsIndex | None = None,
         context_shift: bool = False,
         n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
         n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
+        n_media_cached: typing.SupportsInt | typing.SupportsIndex = 0,
+        speculation: SpeculationParams = ...,
     ) -> None: ...
     @property
     def cache_prompt(self) -> bool: ...
@@ -703,11 +813,13 @@ class EngineParams:
     @property
     def context_shift(self) -> bool: ...
     @property
-    def itl_target_ms(self) -> float: ...
+    def itl_target_ms(self) -> float | None: ...
     @property
     def n_cache_reuse(self) -> int: ...
     @property
     def n_keep(self) -> int: ...
+    @property
+    def n_media_cached(self) -> int: ...
     @property
     def n_prompt_workers(self) -> int: ...
     @property
@@ -718,6 +830,8 @@ class EngineParams:
     def n_slots(self) -> int: ...
     @property
     def render_special(self) -> bool: ...
+    @property
+    def speculation(self) -> SpeculationParams: ...
 
 class ToolCallDelta:
     """
@@ -757,7 +871,11 @@ class Usage:
     Token counts and times (ms) of a request.
     """
     @property
+    def audio_seconds(self) -> float: ...
+    @property
     def decode_ms(self) -> float: ...
+    @property
+    def n_audio(self) -> int: ...
     @property
     def n_cached(self) -> int: ...
     @property
@@ -768,6 +886,8 @@ class Usage:
     def n_dropped(self) -> int: ...
     @property
     def n_generated(self) -> int: ...
+    @property
+    def n_image(self) -> int: ...
     @property
     def n_prompt(self) -> int: ...
     @property
@@ -832,7 +952,11 @@ class Stats:
     A snapshot of the engine.
     """
     @property
+    def accepted_draft_places(self) -> Histogram: ...
+    @property
     def decode_seconds(self) -> float: ...
+    @property
+    def draft_places(self) -> Histogram: ...
     @property
     def e2e_ms(self) -> Histogram: ...
     @property
@@ -861,6 +985,10 @@ class Stats:
     def n_kv_used(self) -> int: ...
     @property
     def n_looked_up_tokens(self) -> int: ...
+    @property
+    def n_media_cached(self) -> int: ...
+    @property
+    def n_media_encoded(self) -> int: ...
     @property
     def n_parked_bytes(self) -> int: ...
     @property
@@ -926,6 +1054,8 @@ class ModelInfo:
     @property
     def has_rank_head(self) -> bool: ...
     @property
+    def hears_audio(self) -> bool: ...
+    @property
     def loras(self) -> list[LoraInfo]: ...
     @property
     def n_ctx_train(self) -> int: ...
@@ -941,6 +1071,8 @@ class ModelInfo:
     def names_pooling(self) -> bool: ...
     @property
     def pooling(self) -> str: ...
+    @property
+    def sees_images(self) -> bool: ...
     @property
     def size_bytes(self) -> int: ...
     @property
@@ -1025,6 +1157,365 @@ class Engine:
         """
         Whether texts and prompts may be longer than the context.
         """
+
+class Preview:
+    """
+    Members:
+
+      NONE
+
+      FAST
+
+      FULL
+    """
+
+    FAST: typing.ClassVar[Preview]
+    FULL: typing.ClassVar[Preview]
+    NONE: typing.ClassVar[Preview]
+    __members__: typing.ClassVar[dict[str, Preview]]
+    @typing.overload
+    def __eq__(self, other: Preview) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Preview) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Pixels:
+    """
+    Rows of pixels, of three channels or one.
+    """
+    def __init__(
+        self,
+        width: typing.SupportsInt | typing.SupportsIndex,
+        height: typing.SupportsInt | typing.SupportsIndex,
+        n_channels: typing.SupportsInt | typing.SupportsIndex,
+        data: bytes,
+    ) -> None: ...
+    @property
+    def bytes(self) -> bytes: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def n_channels(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+class ImageLora:
+    """
+    An adapter and what it counts.
+    """
+    def __init__(
+        self,
+        *,
+        id: typing.SupportsInt | typing.SupportsIndex,
+        scale: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def scale(self) -> float: ...
+
+class SkipLayers:
+    """
+    Guidance by a pass that leaves layers out.
+    """
+    def __init__(
+        self,
+        *,
+        scale: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        layers: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
+        start: typing.SupportsFloat | typing.SupportsIndex = 0.009999999776482582,
+        end: typing.SupportsFloat | typing.SupportsIndex = 0.20000000298023224,
+    ) -> None: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def layers(self) -> list[int]: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def start(self) -> float: ...
+
+class ImageEngineParams:
+    """
+    Sizes of an image engine.
+    """
+    def __init__(
+        self,
+        *,
+        n_slots: typing.SupportsInt | typing.SupportsIndex = 4,
+        n_queue: typing.SupportsInt | typing.SupportsIndex = 256,
+        n_held_bytes: typing.SupportsInt | typing.SupportsIndex = 536870912,
+    ) -> None: ...
+    @property
+    def n_held_bytes(self) -> int: ...
+    @property
+    def n_queue(self) -> int: ...
+    @property
+    def n_slots(self) -> int: ...
+
+class ImageRequest:
+    """
+    What images are made from.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+class ImageUsage:
+    """
+    Counts and times (ms) of a request.
+    """
+    @property
+    def generation_ms(self) -> float: ...
+    @property
+    def n_images(self) -> int: ...
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def prepare_ms(self) -> float: ...
+    @property
+    def queue_ms(self) -> float: ...
+
+class ImageEvent:
+    """
+    News of one request.
+    """
+    @property
+    def error(self) -> typing.Any: ...
+    @property
+    def finish(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def kind(self) -> str:
+        """
+        delta, finish or done.
+        """
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def pixels(self) -> Pixels: ...
+    @property
+    def request(self) -> int: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def usage(self) -> ImageUsage: ...
+
+class ImageStats:
+    """
+    A snapshot of the image engine.
+    """
+    @property
+    def forward_seconds(self) -> float: ...
+    @property
+    def healthy(self) -> bool: ...
+    @property
+    def n_forward(self) -> int: ...
+    @property
+    def n_images(self) -> int: ...
+    @property
+    def n_requests(self) -> int: ...
+    @property
+    def n_reverse(self) -> int: ...
+    @property
+    def n_slots(self) -> int: ...
+    @property
+    def n_slots_busy(self) -> int: ...
+    @property
+    def n_waiting(self) -> int: ...
+    @property
+    def reverse_seconds(self) -> float: ...
+
+class ImageLoraInfo:
+    """
+    A LoRA adapter of an image model.
+    """
+    def __init__(
+        self, *, path: str, scale: typing.SupportsFloat | typing.SupportsIndex = 1.0
+    ) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def scale(self) -> float: ...
+
+class ImageModelInfo:
+    """
+    Facts about a loaded image model.
+    """
+    @property
+    def edits(self) -> bool: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def has_control_net(self) -> bool: ...
+    @property
+    def inpaints(self) -> bool: ...
+    @property
+    def is_dit(self) -> bool: ...
+    @property
+    def loras(self) -> list[ImageLoraInfo]: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def upscale_factor(self) -> int: ...
+
+class ImageModel:
+    """
+    One engine takes it over.
+    """
+    @property
+    def info(self) -> ImageModelInfo: ...
+
+class ImageFiles:
+    """
+    The files of an image model; empty ones are not given.
+    """
+    def __init__(
+        self,
+        *,
+        model: str = "",
+        clip_l: str = "",
+        clip_g: str = "",
+        t5xxl: str = "",
+        llm: str = "",
+        vae: str = "",
+        taesd: str = "",
+        control_net: str = "",
+        upscaler: str = "",
+    ) -> None: ...
+    @property
+    def clip_g(self) -> str: ...
+    @property
+    def clip_l(self) -> str: ...
+    @property
+    def control_net(self) -> str: ...
+    @property
+    def llm(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def t5xxl(self) -> str: ...
+    @property
+    def taesd(self) -> str: ...
+    @property
+    def upscaler(self) -> str: ...
+    @property
+    def vae(self) -> str: ...
+
+class ImageDevices:
+    """
+    Which devices compute.
+    """
+    def __init__(
+        self,
+        *,
+        use_gpus: bool = True,
+        devices: collections.abc.Sequence[str] = [],
+        tensor_split: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [],
+        text_encoder_on_host: bool = False,
+        vae_on_host: bool = False,
+        control_net_on_host: bool = False,
+    ) -> None: ...
+    @property
+    def control_net_on_host(self) -> bool: ...
+    @property
+    def devices(self) -> list[str]: ...
+    @property
+    def tensor_split(self) -> list[float]: ...
+    @property
+    def text_encoder_on_host(self) -> bool: ...
+    @property
+    def use_gpus(self) -> bool: ...
+    @property
+    def vae_on_host(self) -> bool: ...
+
+class ImageModelParams:
+    """
+    What an image model is loaded with.
+    """
+    def __init__(
+        self,
+        *,
+        files: ImageFiles,
+        placement: ImageDevices = ...,
+        loras: collections.abc.Sequence[ImageLoraInfo] = [],
+        n_threads: typing.SupportsInt | typing.SupportsIndex = 0,
+        upscale_repeats: typing.SupportsInt | typing.SupportsIndex = 1,
+        vae_tiling: bool = False,
+        flash_attn: bool = False,
+        use_mmap: bool = True,
+        warmup: bool = True,
+    ) -> None: ...
+    @property
+    def files(self) -> ImageFiles: ...
+    @property
+    def flash_attn(self) -> bool: ...
+    @property
+    def loras(self) -> list[ImageLoraInfo]: ...
+    @property
+    def n_threads(self) -> int: ...
+    @property
+    def placement(self) -> ImageDevices: ...
+    @property
+    def upscale_repeats(self) -> int: ...
+    @property
+    def use_mmap(self) -> bool: ...
+    @property
+    def vae_tiling(self) -> bool: ...
+    @property
+    def warmup(self) -> bool: ...
+
+class ImageEngine:
+    """
+    Makes images on its own thread.
+    """
+    def __init__(self, model: ImageModel, params: ImageEngineParams) -> None: ...
+    def cancel(self, id: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Never blocks; unknown ids are ignored.
+        """
+    def drain(self) -> list[ImageEvent]:
+        """
+        Take every event that waits.
+        """
+    def start(self) -> None: ...
+    def stats(self) -> ImageStats: ...
+    def stop(self) -> None:
+        """
+        End every request with UnavailableError; returns when the thread has ended.
+        """
+    def submit(self, request: ImageRequest) -> int:
+        """
+        Accept a request and return its id.
+        """
+    def wake_fd(self) -> int:
+        """
+        Readable while events wait for drain().
+        """
+    @property
+    def info(self) -> ImageModelInfo: ...
 
 class FlashAttn:
     """
@@ -1358,6 +1849,7 @@ class ContextParams:
         placement_batch: ThreadPlacement = ...,
         rope: RopeParams = ...,
         warmup: bool = True,
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def cache_type_k(self) -> str: ...
@@ -1373,6 +1865,8 @@ class ContextParams:
     def n_batch(self) -> int: ...
     @property
     def n_ctx(self) -> int: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_slots(self) -> int: ...
     @property
@@ -1494,6 +1988,18 @@ class EncoderParams:
     @property
     def rerank(self) -> bool: ...
 
+class ProjectorParams:
+    """
+    What turns pictures and sounds into embeddings.
+    """
+    def __init__(
+        self, *, path: str = "", n_audio_max: typing.SupportsInt | typing.SupportsIndex = 1800
+    ) -> None: ...
+    @property
+    def n_audio_max(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+
 class ChatParams:
     """
     The chat template instead of the model's own.
@@ -1503,6 +2009,27 @@ class ChatParams:
     def template_name(self) -> str: ...
     @property
     def template_source(self) -> str: ...
+
+class DraftModelParams:
+    """
+    A small model that guesses; an empty path is none.
+    """
+    def __init__(
+        self,
+        *,
+        model_path: str = "",
+        n_gpu_layers: typing.SupportsInt | typing.SupportsIndex = -1,
+        devices: collections.abc.Sequence[str] | None = None,
+        p_min: typing.SupportsFloat | typing.SupportsIndex = 0.75,
+    ) -> None: ...
+    @property
+    def devices(self) -> list[str] | None: ...
+    @property
+    def model_path(self) -> str: ...
+    @property
+    def n_gpu_layers(self) -> int: ...
+    @property
+    def p_min(self) -> float: ...
 
 class LlamaParams:
     """
@@ -1516,6 +2043,8 @@ class LlamaParams:
         adapters: AdapterParams = ...,
         chat: ChatParams = ...,
         encoder: EncoderParams = ...,
+        projector: ProjectorParams = ...,
+        draft: DraftModelParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
@@ -1524,9 +2053,13 @@ class LlamaParams:
     @property
     def context(self) -> ContextParams: ...
     @property
+    def draft(self) -> DraftModelParams: ...
+    @property
     def encoder(self) -> EncoderParams: ...
     @property
     def model(self) -> ModelParams: ...
+    @property
+    def projector(self) -> ProjectorParams: ...
 
 class LogLevel:
     """
@@ -1632,6 +2165,9 @@ def add_rpc_servers(endpoints: collections.abc.Sequence[str]) -> None:
     """
 
 def build_info() -> dict[str, str]: ...
+def has_images() -> bool: ...
+def image_samplers() -> list[str]: ...
+def image_schedules() -> list[str]: ...
 def init_backends() -> None:
     """
     Idempotent; before anything else of this module.
@@ -1639,6 +2175,11 @@ def init_backends() -> None:
 
 def list_buffer_types() -> list[str]: ...
 def list_devices() -> list[Device]: ...
+def load_image_model(params: ImageModelParams) -> ImageModel:
+    """
+    Load an image model; takes seconds to minutes and lets other Python threads run.
+    """
+
 def load_models(params: LlamaParams) -> Models:
     """
     Load a model file; takes seconds to minutes and lets other Python threads run.

@@ -13,6 +13,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+from llamabox.chat_config import ChatConfig
 from llamabox.compute_config import (
     AdapterConfig,
     ContextConfig,
@@ -22,8 +23,10 @@ from llamabox.compute_config import (
     ThreadsConfig,
 )
 from llamabox.draft_config import DraftConfig
+from llamabox.image_config import ImageConfig
+from llamabox.media_config import MediaConfig
 from llamabox.rpc_config import RpcConfig
-from llamabox.sampler_names import SAMPLERS
+from llamabox.sampling_config import SamplingConfig
 
 DEFAULT_MODEL_PATH = "models/7B/ggml-model-f16.gguf"
 """The model file used without ``--model`` when it exists in the working directory."""
@@ -109,6 +112,8 @@ class EngineConfig:
     n_slots: int = DEFAULT_N_SLOTS
     # Requests that may wait for a slot; one more is refused.
     max_queue: int = 256
+    # Milliseconds of a step beside running streams; None is chosen by what steps cost.
+    itl_target_ms: int | None = None
     # Compute threads while generating; None is one per physical core.
     n_threads: int | None = None
     # Compute threads while a prompt is read; None is the same as n_threads.
@@ -133,77 +138,6 @@ class EngineConfig:
     # what the model does when it is measured at the start.
     tokens_per_second: int | None = 0
     defrag_thold: float = 0.1  # read and not used: the cells need no defragmentation
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingConfig:
-    """What a request gets for a sampling field that it does not set."""
-
-    # None draws a new seed for each request.
-    seed: int | None = None
-    # 0 is greedy.
-    temperature: float = 0.8
-    # 0 keeps every token.
-    top_k: int = 40
-    # 1 keeps every token.
-    top_p: float = 0.95
-    # 0 keeps every token.
-    min_p: float = 0.05
-    # Tokens the penalties look back at; None is the whole context, 0 none.
-    repeat_last_n: int | None = 64
-    # 1 is no penalty.
-    repeat_penalty: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    # The core's names, in the order in which they act; those left out do not.
-    samplers: tuple[str, ...] = SAMPLERS
-    # 1 keeps every token.
-    typical_p: float = 1.0
-    # Standard deviations below the best logit; 0 and less keeps every token.
-    top_n_sigma: float = -1.0
-    # 0 never leaves the likeliest tokens out.
-    xtc_probability: float = 0.0
-    # Above 0.5 none is left out.
-    xtc_threshold: float = 0.1
-    # 0 leaves the temperature as it is.
-    dynatemp_range: float = 0.0
-    dynatemp_exponent: float = 1.0
-    # 0 is off, else the version.
-    mirostat: int = 0
-    mirostat_eta: float = 0.1
-    mirostat_tau: float = 5.0
-    # 0 is no penalty.
-    dry_multiplier: float = 0.0
-    dry_base: float = 1.75
-    dry_allowed_length: int = 2
-    # Tokens that dry looks back at; None is the whole context, 0 none.
-    dry_penalty_last_n: int | None = None
-    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
-    # Pairs of a token's id or a text and what is added to its logits; None bans.
-    logit_bias: tuple[tuple[int | str, float | None], ...] = ()
-    # GBNF or the text of a JSON schema that every answer follows unless its request says otherwise.
-    grammar: str | None = None
-    json_schema: str | None = None
-    # Whether text on the command line has escapes such as \n; requests are never touched.
-    escape: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ChatConfig:
-    """How conversations become prompts."""
-
-    # A built-in template's name; None takes the model's own.
-    template: str | None = None
-    # A file with a Jinja template that replaces the model's; None takes the model's own.
-    template_file: str | None = None
-    # Whether the command line asked for Jinja. Without a built-in template it is used anyway.
-    jinja: bool = False
-    # Variables of the template that a request may set again.
-    template_kwargs: dict[str, Any] = field(default_factory=dict)
-    # Whether a model that can think does, unless a request says otherwise.
-    enable_reasoning: bool = True
-    # Tokens that a thinking block may have unless a request says otherwise; None is no limit.
-    reasoning_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +183,9 @@ class ServerConfig:
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    media: MediaConfig = field(default_factory=MediaConfig)
     draft: DraftConfig = field(default_factory=DraftConfig)
+    images: ImageConfig = field(default_factory=ImageConfig)
 
     def get(self, target: str) -> Any:
         """Return the field that ``target`` names as ``"group.field"``."""

@@ -16,7 +16,7 @@ class DraftConfig:
     # A shorter draft is not verified.
     n_min: int = 0
     # A draft ends before a token of which the draft model is less sure.
-    p_min: float = 0.8
+    p_min: float = 0.75
     # Devices of the draft model; None is all, empty is none.
     devices: tuple[str, ...] | None = None
     # Layers of it kept on a GPU; None leaves the choice to the engine.

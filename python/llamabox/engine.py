@@ -7,12 +7,11 @@ any thread may call. Covered by tests/py/boundary.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from llamabox.drain_rate import DrainRate
 from llamabox.slot_files import SlotFolder
 from llamabox.stream import Sink, Stream
 
@@ -23,15 +22,14 @@ if TYPE_CHECKING:
 MAX_PROMPT_CONTEXTS = 8
 """A prompt given as token ids may be so many contexts long where context shift shortens it."""
 
-_MAX_RETRY_AFTER_S = 60
-_RATE_WINDOW = 64
-
 
 class CoreModule(Protocol):
     """The value types that a request is built from; an extension module fits this protocol."""
 
     ChatMessage: type[_core.ChatMessage]
     ChatPrompt: type[_core.ChatPrompt]
+    MediaKind: type[_core.MediaKind]
+    MediaPlace: type[_core.MediaPlace]
     Continuation: type[_core.Continuation]
     Tool: type[_core.Tool]
     ToolCall: type[_core.ToolCall]
@@ -84,7 +82,7 @@ class Engine:
         self.pieces = engine.pieces
         self._engine = engine
         self._streams: dict[int, Stream] = {}
-        self._ended_at: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self._drain_rate = DrainRate()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -113,18 +111,15 @@ class Engine:
         Raises QueueFullError or UnavailableError.
         """
         request_id = self._engine.submit(request)
+        if not self._streams:
+            self._drain_rate.begin(time.monotonic())
         stream = Stream(request_id, sink, first_choice, self._engine.cancel)
         self._streams[request_id] = stream
         return stream
 
     def retry_after_s(self) -> int:
         """Whole seconds after which a refused client may find room, from the recent drain rate."""
-        ended = self._ended_at
-        if len(ended) < 2:
-            return 1
-        rate = (len(ended) - 1) / max(time.monotonic() - ended[0], 1e-3)
-        n_waiting = max(1, self.stats().n_waiting)
-        return max(1, min(_MAX_RETRY_AFTER_S, math.ceil(n_waiting / rate)))
+        return self._drain_rate.retry_after_s(time.monotonic(), self.stats().n_waiting)
 
     def _on_wake(self) -> None:
         batches: dict[int, list[Event]] = {}
@@ -141,5 +136,5 @@ class Engine:
         stream = self._streams[request_id]
         if batch[-1].kind == "done":
             del self._streams[request_id]
-            self._ended_at.append(time.monotonic())
+            self._drain_rate.end(time.monotonic(), len(self._streams))
         stream.feed(batch)

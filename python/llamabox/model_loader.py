@@ -41,7 +41,7 @@ def load_engine(
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
-    _join_rpc_servers(config)
+    join_rpc_servers(config)
     folder = slot_folder(config, _core.build_info()["llama_cpp_build"])
     models = _core.load_models(llama_params(config))
     if default_sampling is not None:
@@ -49,6 +49,7 @@ def load_engine(
     params = _core.EngineParams(
         n_slots=config.engine.n_slots,
         n_queue=config.engine.max_queue,
+        itl_target_ms=config.engine.itl_target_ms,
         cache_prompt=config.engine.cache_prompt,
         cache_ram_bytes=_cache_ram_mib(config) << 20,
         context_shift=config.context.shift,
@@ -56,8 +57,10 @@ def load_engine(
         n_cache_reuse=config.context.n_cache_reuse,
         render_special=config.engine.special,
         speculation=speculation_params(config),
-        # A request of thousands of texts must not keep the others from being tokenized.
-        n_prompt_workers=2 if config.encoder.embeds else 1,
+        # A request of thousands of texts, or of a long sound, must not keep the others from being
+        # tokenized.
+        n_prompt_workers=2 if config.encoder.embeds or config.media.projector else 1,
+        n_media_cached=config.media.n_cached,
     )
     return Engine(_core, _core.Engine(models, params), folder)
 
@@ -81,7 +84,7 @@ def _check_sampling(models: _core.Models, sampling: _core.SamplingParams) -> Non
         raise LoadFailedError(f"{option}: {error.message}") from None
 
 
-def _join_rpc_servers(config: ServerConfig) -> None:
+def join_rpc_servers(config: ServerConfig) -> None:
     """Add the devices of the RPC servers; a worker that was restarted waits for lost ones.
 
     Raises LoadFailedError in the first worker, where a server that is not there is a mistake.
@@ -149,6 +152,7 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             pooling=_named(_core.Pooling, config.encoder.pooling, "model"),
             attention=_named(_core.Attention, _word(config.encoder.attention), "model"),
         ),
+        projector=_core.ProjectorParams(path=config.media.projector or ""),
         draft=_draft_model(config.draft),
     )
 

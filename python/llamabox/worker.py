@@ -28,6 +28,7 @@ from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
 from llamabox.http.service import ServerOptions
 from llamabox.http.tls import server_context
+from llamabox.image_engine import ImageEngine
 from llamabox.log import fields
 from llamabox.measure import measure_rate
 from llamabox.upstream_log import UpstreamLog
@@ -36,7 +37,7 @@ from llamabox.worker_channel import notify_ready
 if TYPE_CHECKING:
     from llamabox import _core
 
-Load = Callable[[ServerConfig, int], Engine]
+Load = Callable[[ServerConfig, int], Engine | ImageEngine]
 """Loads an engine; the second argument is a descriptor for upstream's log lines."""
 
 _SWITCH_INTERVAL_S = 0.001
@@ -127,8 +128,11 @@ class Worker:
         upstream_log.close()
         return 0
 
-    async def _serve(self, engine: Engine, addresses: list[str]) -> None:
+    async def _serve(self, engine: Engine | ImageEngine, addresses: list[str]) -> None:
         engine.start()
+        if isinstance(engine, ImageEngine):
+            self._serve_images(engine, addresses)
+            return
         if self._config.engine.tokens_per_second is None:
             engine.measured_rate = await measure_rate(engine, self._config.engine.n_ubatch)
             _logger.info("measured", extra=fields(tokens_per_second=engine.measured_rate))
@@ -152,9 +156,22 @@ class Worker:
             )
         notify_ready(self._config.process)
 
-    def _start_loading(self, log_fd: int) -> asyncio.Future[Engine]:
+    def _serve_images(self, engine: ImageEngine, addresses: list[str]) -> None:
+        self._app.engine = engine
+        _logger.info(
+            "ready",
+            extra=fields(
+                model=self._config.model.alias,
+                family=engine.info.family,
+                n_slot=engine.stats().n_slots,
+                address=",".join(addresses),
+            ),
+        )
+        notify_ready(self._config.process)
+
+    def _start_loading(self, log_fd: int) -> asyncio.Future[Engine | ImageEngine]:
         loop = asyncio.get_running_loop()
-        loaded: asyncio.Future[Engine] = loop.create_future()
+        loaded: asyncio.Future[Engine | ImageEngine] = loop.create_future()
 
         def load() -> None:
             try:
@@ -199,14 +216,19 @@ class Worker:
         await graceful
 
 
-def _load(config: ServerConfig, log_fd: int) -> Engine:
+def _load(config: ServerConfig, log_fd: int) -> Engine | ImageEngine:
     """The real loader; imported here, since the import itself takes a moment."""
-    from llamabox.model_loader import load_engine, prepare_core
+    from llamabox.model_loader import join_rpc_servers, load_engine, prepare_core
 
     def default_sampling(core: CoreModule) -> _core.SamplingParams:
         return sampling_params(core, config.sampling, {"sampling": {}, "constraint": {}})
 
     prepare_core(config, log_fd)
+    if config.images.enabled:
+        from llamabox.image_loader import load_image_engine
+
+        join_rpc_servers(config)
+        return load_image_engine(config)
     return load_engine(config, default_sampling)
 
 

@@ -206,3 +206,18 @@ TEST_CASE("every token is taken once, in order, whatever comes and goes") {
     CHECK(queue.n_waiting_tokens() == 0);
   }
 }
+
+TEST_CASE("a higher priority goes first for a bounded number of tokens, and passes nothing on") {
+  EncodeQueue queue(limits(1024, 64));
+  queue.add(1, std::vector<std::int32_t>(100, 512));
+  queue.add(2, std::vector<std::int32_t>(100, 512), 2);
+  std::size_t n_first = 0;
+  for (int pass = 0; pass < 10; ++pass) {
+    n_first += n_of(queue.pack(1024), 2);
+  }
+  CHECK(n_first >= 16); // two levels of 4,096 tokens
+  CHECK(n_first < 20);
+  queue.add(3, {512});
+  CHECK(n_of(queue.pack(1024), 3) == 1);
+  CHECK(n_of(queue.pack(1024), 1) == 1);
+}

@@ -28,18 +28,36 @@ Candidate prefilling(std::int32_t slot, std::int32_t n_left, std::int32_t n_skip
   return candidate;
 }
 
+// A step whose prefill rows cost 1 ms each, with so many of them in its target.
+StepRoom room(std::int32_t n_batch, double ms, std::int32_t n_ubatch = 512) {
+  return {n_batch, std::min(n_batch, n_ubatch), {ms, 1, 0}};
+}
+
 } // namespace
 
-TEST_CASE("alone, a prefill has the whole batch") {
-  const std::vector<Candidate> candidates{prefilling(0, 1000)};
-  const StepPlan plan = plan_step(candidates, 512, 20);
-  REQUIRE(plan.prefills.size() == 1);
-  CHECK(plan.prefills[0].n_rows == 512);
+TEST_CASE("alone, a prefill has whole pieces of what the runner computes at a time") {
+  const std::vector<Candidate> candidates{prefilling(0, 4000)};
+  const auto n_rows = [&](double ms) {
+    return plan_step(candidates, room(2048, ms)).prefills.at(0).n_rows;
+  };
+  CHECK(n_rows(5000) == 2048);
+  CHECK(n_rows(1200) == 1024);
+  CHECK(n_rows(513) == 512);
+  CHECK(n_rows(300) == 256); // a slow machine: whoever arrives waits no longer than the target
+  CHECK(n_rows(1) == kLeastAloneRows);
+  CHECK(plan_step(candidates, {2048, 512, {}}).prefills.at(0).n_rows == 512); // costs unknown
+}
+
+TEST_CASE("several prompts alone share the pieces") {
+  const std::vector<Candidate> candidates{prefilling(0, 4000), prefilling(1, 100)};
+  const StepPlan plan = plan_step(candidates, room(2048, 600));
+  REQUIRE(plan.prefills.size() == 2);
+  CHECK(plan.prefills[0].n_rows + plan.prefills[1].n_rows == 512);
 }
 
 TEST_CASE("decodes go first and the target bounds what prefills get beside them") {
   const std::vector<Candidate> candidates{decoding(0), prefilling(1, 1000), decoding(2)};
-  const StepPlan plan = plan_step(candidates, 512, 40);
+  const StepPlan plan = plan_step(candidates, room(512, 40));
   CHECK(plan.decodes.size() == 2);
   REQUIRE(plan.prefills.size() == 1);
   CHECK(plan.prefills[0].n_rows == 40);
@@ -54,12 +72,12 @@ TEST_CASE("a step may delay the streams that run in proportion to the prompts th
 
 TEST_CASE("a target that leaves no time still leaves progress") {
   const std::vector<Candidate> candidates{decoding(0), prefilling(1, 1000)};
-  CHECK(plan_step(candidates, 512, 0).prefills.at(0).n_rows == kMinPrefillRows);
+  CHECK(plan_step(candidates, room(512, 0)).prefills.at(0).n_rows == kMinPrefillRows);
 }
 
 TEST_CASE("a short prompt passes a long one, and the long one's turn comes") {
   std::vector<Candidate> candidates{prefilling(0, 4000), prefilling(1, 30)};
-  StepPlan plan = plan_step(candidates, 512, 0);
+  StepPlan plan = plan_step(candidates, room(512, 600));
   REQUIRE(plan.prefills.size() == 2);
   CHECK(plan.prefills[0].slot == 1);
   CHECK(plan.prefills[1].n_rows == 482);
@@ -72,7 +90,7 @@ TEST_CASE("a short prompt passes a long one, and the long one's turn comes") {
     for (std::int32_t slot = 1; slot <= 8; ++slot) {
       candidates.push_back(prefilling(slot, 64));
     }
-    plan = plan_step(candidates, 512, 0);
+    plan = plan_step(candidates, room(512, 600));
     ++n_skipped;
   } while (plan.prefills.front().slot != 0 && ++n_steps < 1000);
   CHECK(n_steps < 70);
@@ -80,14 +98,14 @@ TEST_CASE("a short prompt passes a long one, and the long one's turn comes") {
 
 TEST_CASE("equal prompts keep their order") {
   const std::vector<Candidate> candidates{prefilling(3, 100), prefilling(1, 100)};
-  const StepPlan plan = plan_step(candidates, 120, 0);
+  const StepPlan plan = plan_step(candidates, room(120, 0));
   CHECK(plan.prefills.at(0).slot == 1);
   CHECK(plan.prefills.at(1).n_rows == 20);
 }
 
 TEST_CASE("drafts take only room that decodes left, never another's decode") {
   const std::vector<Candidate> candidates{decoding(0, 8), decoding(1, 8), decoding(2, 8)};
-  const StepPlan plan = plan_step(candidates, 12, 0);
+  const StepPlan plan = plan_step(candidates, room(12, 0));
   REQUIRE(plan.decodes.size() == 3);
   CHECK(plan.decodes[0].n_draft == 8);
   CHECK(plan.decodes[1].n_draft == 1);
@@ -99,15 +117,15 @@ TEST_CASE("more decodes than rows: the first ones run") {
   for (std::int32_t slot = 0; slot < 10; ++slot) {
     candidates.push_back(decoding(slot));
   }
-  CHECK(plan_step(candidates, 4, 0).decodes.size() == 4);
+  CHECK(plan_step(candidates, room(4, 0)).decodes.size() == 4);
 }
 
 TEST_CASE("an unsplittable span gets its rows although the target says less") {
   Candidate image = prefilling(1, 200);
   image.n_min = 100;
   const std::vector<Candidate> candidates{decoding(0), image};
-  CHECK(plan_step(candidates, 512, 20).prefills.at(0).n_rows == 100);
-  CHECK(plan_step(candidates, 64, 20).prefills.empty());
+  CHECK(plan_step(candidates, room(512, 20)).prefills.at(0).n_rows == 100);
+  CHECK(plan_step(candidates, room(64, 20)).prefills.empty());
 }
 
 TEST_CASE("shrinking gives up drafts, then prefill rows, and ends") {
@@ -129,15 +147,39 @@ TEST_CASE("shrinking gives up drafts, then prefill rows, and ends") {
   CHECK_FALSE(shrink(lone));
 }
 
-TEST_CASE("costs are learnt from the steps that ran") {
-  StepCost cost;
-  CHECK(cost.prefill_rows_within(100) > 0);
-  for (int i = 0; i < 50; ++i) {
-    cost.observe(4, 0, 10);
-    cost.observe(4, 100, 60); // 0.5 ms a row beside a 10 ms decode
-  }
-  CHECK(cost.prefill_rows_within(60) == 100);
-  CHECK(cost.prefill_rows_within(5) == kMinPrefillRows);
+TEST_CASE("beside decodes prompts share the time, and later chunks of a prompt are smaller") {
+  std::vector<Candidate> candidates{decoding(0), prefilling(1, 1000), prefilling(2, 2000)};
+  StepPlan plan = plan_step(candidates, room(512, 40));
+  REQUIRE(plan.prefills.size() == 1);
+  candidates[1].n_left = 30;
+  plan = plan_step(candidates, room(512, 40));
+  REQUIRE(plan.prefills.size() == 2);
+  CHECK(plan.prefills[1].n_rows == 10);
+  candidates[1].n_left = 1000;
+  candidates[1].n_past = 4000;
+  plan = plan_step(candidates, {512, 512, {40, 1, 0.001}});
+  CHECK(plan.prefills.at(0).n_rows == kMinPrefillRows);
+  plan = plan_step(candidates, {512, 512, {400, 1, 0.001}});
+  CHECK(plan.prefills.at(0).n_rows == 79); // 1 + 4000 * 0.001 ms each, and a little more
+}
+
+TEST_CASE("before anything is known a prompt beside decodes is tried with a few rows") {
+  const std::vector<Candidate> candidates{decoding(0), prefilling(1, 1000), prefilling(2, 1000)};
+  const StepPlan plan = plan_step(candidates, {512, 512, {}});
+  REQUIRE(plan.prefills.size() == 1);
+  CHECK(plan.prefills[0].n_rows == kFirstPrefillRows);
+}
+
+TEST_CASE("streams of other classes count for the target, their rows do not for the cost") {
+  std::vector<Candidate> candidates{decoding(0), decoding(1), prefilling(2, 100)};
+  candidates[0].class_key = 7;
+  candidates[0].n_past = 50;
+  candidates[1].n_past = 60;
+  CHECK(step_target_ms(candidates, 40) == doctest::Approx(60));
+  CHECK(decode_load(candidates, 7).n_decode_rows == 1);
+  CHECK(decode_load(candidates, 7).n_seen == 50);
+  candidates.erase(candidates.begin(), candidates.begin() + 2);
+  CHECK(step_target_ms(candidates, 40) == kAloneMs);
 }
 
 TEST_CASE("one class keeps its turn as long as nobody else is there") {
@@ -145,12 +187,12 @@ TEST_CASE("one class keeps its turn as long as nobody else is there") {
   std::vector<Candidate> alone{decoding(0)};
   alone[0].class_key = 5;
   for (int i = 0; i < 100; ++i) {
-    CHECK(turn.next(alone) == 5);
+    CHECK(turn.next(alone, 0) == 5);
   }
   std::vector<Candidate> joined = alone;
   joined.push_back(decoding(1));
   joined[1].class_key = 6;
-  CHECK(turn.next(joined) == 6); // the turn was spent long ago
+  CHECK(turn.next(joined, 0) == 6); // the turn was spent long ago
 }
 
 TEST_CASE("classes take turns of a bounded number of steps, the one that waited longest first") {
@@ -164,7 +206,7 @@ TEST_CASE("classes take turns of a bounded number of steps, the one that waited 
   std::vector<int> n_steps(3);
   std::int32_t longest_wait = 0;
   for (int step = 0; step < 300; ++step) {
-    const ClassKey now = turn.next(candidates);
+    const ClassKey now = turn.next(candidates, 0);
     ++n_steps[static_cast<std::size_t>(now)];
     for (Candidate &candidate : candidates) {
       candidate.n_skipped = candidate.class_key == now ? 0 : candidate.n_skipped + 1;
@@ -177,6 +219,16 @@ TEST_CASE("classes take turns of a bounded number of steps, the one that waited 
   }
 }
 
+TEST_CASE("a turn of long steps ends by time") {
+  ClassTurn turn;
+  std::vector<Candidate> candidates{prefilling(0, 1000), prefilling(1, 1000)};
+  candidates[1].class_key = 1;
+  const ClassKey first = turn.next(candidates, 0);
+  candidates[first == 0 ? 1 : 0].n_skipped = 1;
+  CHECK(turn.next(candidates, kClassQuantumNs - 1) == first);
+  CHECK(turn.next(candidates, kClassQuantumNs) != first);
+}
+
 TEST_CASE("new classes that never stop coming cannot starve one that waits") {
   ClassTurn turn;
   std::vector<Candidate> candidates{decoding(0), decoding(1)};
@@ -187,7 +239,7 @@ TEST_CASE("new classes that never stop coming cannot starve one that waits") {
     candidates[1].class_key = static_cast<ClassKey>(2 + step / 2);
     candidates[1].n_skipped = 0;
     candidates[1].order = static_cast<std::uint64_t>(step);
-    const ClassKey now = turn.next(candidates);
+    const ClassKey now = turn.next(candidates, 0);
     candidates[0].n_skipped = now == 1 ? 0 : candidates[0].n_skipped + 1;
     longest_wait = std::max(longest_wait, candidates[0].n_skipped);
   }
@@ -201,4 +253,34 @@ TEST_CASE("whoever is not due is taken out, whatever else it is") {
   REQUIRE(candidates.size() == 2);
   CHECK(candidates[0].slot == 0);
   CHECK(candidates[1].slot == 2);
+}
+
+TEST_CASE("rows that share a step with nobody alternate with the streams") {
+  Candidate stream{.slot = 0, .decoding = true, .order = 1};
+  const Candidate image{.slot = 1, .n_left = 40, .n_min = 30, .order = 2, .n_alone = 30};
+  StepPlan plan = plan_step(std::vector{stream, image}, room(64, 16));
+  CHECK(plan.decodes.empty());
+  REQUIRE(plan.prefills.size() == 1);
+  CHECK(plan.prefills[0].slot == 1);
+  CHECK(plan.prefills[0].n_rows == 30);
+  CHECK_FALSE(shrink(plan)); // fewer would be none
+  stream.n_skipped = 1;
+  plan = plan_step(std::vector{stream, image}, room(64, 16));
+  CHECK(plan.decodes.size() == 1);
+  CHECK(plan.prefills.empty());
+}
+
+TEST_CASE("rows that are alone but can be split keep to the target beside streams") {
+  const Candidate stream{.slot = 0, .decoding = true, .order = 1};
+  const Candidate image{.slot = 1, .n_left = 200, .order = 2, .n_alone = 200};
+  CHECK(plan_step(std::vector{stream, image}, room(64, 20)).prefills[0].n_rows == 20);
+  CHECK(plan_step(std::vector{image}, room(64, 20)).prefills[0].n_rows == 64);
+}
+
+TEST_CASE("a shorter prompt goes before rows that are alone") {
+  const Candidate image{.slot = 1, .n_left = 200, .n_min = 30, .order = 1, .n_alone = 30};
+  const Candidate text{.slot = 2, .n_left = 10, .order = 2};
+  const StepPlan plan = plan_step(std::vector{image, text}, room(64, 64));
+  REQUIRE(plan.prefills.size() == 1);
+  CHECK(plan.prefills[0].slot == 2);
 }

@@ -139,7 +139,7 @@ private:
     one.max_tokens = below(2) == 0 ? -1 : 1 + below(30);
     one.n = 1 + below(8) / 6;
     Request request = Rig::generate_request(one.prompt, one.max_tokens, one.n);
-    request.priority = below(5) == 0 ? 1 : 0;
+    request.priority = below(5) == 0 ? below(5) - 2 : 0;
     auto &generate = std::get<GenerateRequest>(request.body);
     generate.slot = below(4) == 0 ? below(model_.n_slots) : kNoSlot;
     generate.share_group = below(4) == 0 ? "other" : "";

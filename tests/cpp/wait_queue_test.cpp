@@ -11,7 +11,7 @@ std::unique_ptr<Sequence> waiting(std::uint64_t order, std::int32_t priority,
                                   LiveRequest *request = nullptr) {
   auto sequence = std::make_unique<Sequence>();
   sequence->order = order;
-  sequence->priority = priority;
+  sequence->rank_ns = -priority;
   sequence->request = request;
   auto prompt = std::make_shared<Prompt>();
   prompt->tokens.resize(order);
@@ -35,6 +35,7 @@ TEST_CASE("the queue is by priority, then by age, also for what comes back") {
     orders.push_back(queue.take(queue.begin())->order);
   }
   CHECK(orders == std::vector<std::uint64_t>{6, 2, 5});
+  CHECK(queue.n_prompt_tokens() == 0);
 }
 
 TEST_CASE("a slot is free or bound to one sequence") {
@@ -44,6 +45,9 @@ TEST_CASE("a slot is free or bound to one sequence") {
   CHECK(slots.free_slots() == std::vector<SeqId>{0, 2});
   CHECK(slots.seat_of(&sequence) == 1);
   CHECK(slots.n_busy() == 1);
+  Sequence &before = slots.bind(0, waiting(2, 0));
+  CHECK(slots.bound() == std::vector<Sequence *>{&before, &sequence});
+  slots.release(0);
   CHECK(slots.release(1)->slot == kNoSlot);
   CHECK(slots.bound().empty());
 }

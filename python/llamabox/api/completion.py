@@ -20,6 +20,7 @@ from llamabox.api.sampling_fields import sampling_params
 from llamabox.api.schema import Values
 from llamabox.api.sharing import share_group
 from llamabox.api.token_rate import is_on, limit_of, rate_fields, stream_headers
+from llamabox.api.urgency import engine_request
 from llamabox.api.usage import usage_object
 from llamabox.engine import Engine
 from llamabox.http.message import HeaderPairs, Response, error_response
@@ -77,15 +78,16 @@ def build_requests(
     limit = limit_of(call) / len(prompts)
     group = share_group(call, generate.pop("cache_salt", ""))
     return [
-        core.Request(
-            body=core.GenerateRequest(
+        engine_request(
+            call,
+            core.GenerateRequest(
                 prompt=prompt,
                 sampling=sampling,
                 n_logprobs=n_reported,
                 tokens_per_second=limit,
                 share_group=group,
                 **generate,
-            )
+            ),
         )
         for prompt in prompts
     ]

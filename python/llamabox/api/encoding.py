@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llamabox.api.call import Call
 from llamabox.api.single import run_single
+from llamabox.api.urgency import engine_request
 from llamabox.api.usage import rate
 from llamabox.errors import LlamaboxError
 
@@ -40,7 +41,7 @@ async def encode(call: Call, request: _core.EncodeRequest, names: Sequence[str])
     """
     reason = "stop"
     try:
-        event = await run_single(call, call.engine.core.Request(body=request))
+        event = await run_single(call, engine_request(call, request))
         reason = "cancelled" if event.finish == "cancelled" else "stop"
     except LlamaboxError as error:
         reason = "error"

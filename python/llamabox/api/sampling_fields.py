@@ -17,9 +17,9 @@ from llamabox.api.checks import (
     refuse,
     schema_of,
 )
-from llamabox.config import SamplingConfig
 from llamabox.json_schema import schema_text
 from llamabox.sampler_names import MAX_SAMPLERS, SAMPLERS, sampler_names, split_samplers
+from llamabox.sampling_config import SamplingConfig
 from llamabox.strict_schema import unenforced
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import orjson
 
 from llamabox.api.call import Call
-from llamabox.api.conversation import chat_prompt
+from llamabox.api.conversation import chat_prompt, media_of
 from llamabox.api.json_body import read_body
 from llamabox.api.schema import TEMPLATE, read_fields
 from llamabox.api.single import run_single
 from llamabox.api.tools import offer_of
+from llamabox.api.urgency import engine_request
 from llamabox.errors import LlamaboxError
 from llamabox.http.message import Response
 
@@ -19,8 +20,9 @@ async def apply_template(call: Call) -> Response:
     values = await read_body(call.request.body, lambda body: read_fields(body, TEMPLATE))
     core = call.engine.core
     offer = offer_of(values["tools"])
-    prompt = chat_prompt(core, call.settings.config.chat, values["prompt"], offer)
-    request = core.Request(body=core.RenderRequest(prompt=prompt))
+    media = await call.media.load(call.engine, media_of(values["prompt"]))
+    prompt = chat_prompt(core, call.settings.config.chat, values["prompt"], offer, media)
+    request = engine_request(call, core.RenderRequest(prompt=prompt))
     try:
         event = await run_single(call, request)
     except LlamaboxError as error:

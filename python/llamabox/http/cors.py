@@ -12,7 +12,8 @@ from llamabox.http.names import is_local, origin_host
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9_, -]{1,1024}")
 _ORIGIN = re.compile(r"[\x21-\x7e]{1,512}")
 _DEFAULT_HEADERS = (
-    "Authorization, Content-Type, X-API-Key, X-Request-ID, X-Request-Tokens-Per-Second"
+    "Authorization, Content-Type, X-API-Key, X-Request-ID, X-Request-Priority, X-Request-Timeout,"
+    " X-Request-Tokens-Per-Second"
 )
 _EXPOSED = "X-Request-ID, X-Request-Accepted-At, X-Response-Tokens-Per-Second, Retry-After"
 _MAX_AGE_S = 86400

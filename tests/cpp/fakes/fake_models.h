@@ -6,6 +6,7 @@
 #include "engine/models.h"
 #include "fake_clock.h"
 #include "fake_kv.h"
+#include "fake_media.h"
 #include "fake_text_encoder.h"
 
 #include <cstdint>
@@ -23,6 +24,7 @@ struct FakeModelParams {
   std::int32_t n_ctx = 256;
   std::int32_t n_cells = 256;
   std::int32_t n_batch = 64;
+  std::int32_t n_ubatch = 0; // 0: as n_batch
   std::int32_t n_slots = 4;
   std::int32_t n_spare_seqs = 4; // ids beside those of the slots, where memory shares
   std::int32_t end_one_in = 0;   // chance of the end token: one in this many; 0: never
@@ -34,6 +36,7 @@ struct FakeModelParams {
   std::int32_t n_loras = 0; // adapters that count at the start with their id plus one
   bool generates = true;
   FakeTextParams texts;
+  FakeMediaParams media;
 };
 
 // Decodes into a FakeKv; failures can be ordered ahead.
@@ -70,6 +73,7 @@ struct FakeHandles {
   FakeKv *kv = nullptr;
   FakeRunner *runner = nullptr;
   FakeTextEncoder *texts = nullptr;
+  FakeMediaEncoder *media = nullptr;
 };
 
 std::unique_ptr<Models> load_fake_models(const FakeModelParams &params,

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from llamabox.keys import digest
+from unit import image_option_cases as images
 
 _GRAMMAR_FILE = Path(__file__).parents[2] / "spec" / "yes_or_no.gbnf"
 
 # First spelling of each option that takes a value: a word, its field and the field's value.
 STORED: dict[str, list[tuple[str, str, Any]]] = {
+    **images.STORED,
     "--cache-ram": [("0", "engine.cache_ram_mib", 0), ("512", "engine.cache_ram_mib", 512)],
     "-lv": [("3", "log.verbosity", 3)],
     "--chat-template": [("llava", "chat.template", "llava")],
@@ -44,6 +46,10 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
         ("2", "http.sse_ping_interval_s", 2),
     ],
     "--max-queue": [("1", "engine.max_queue", 1)],
+    "--itl-target-ms": [
+        ("0", "engine.itl_target_ms", None),
+        ("12", "engine.itl_target_ms", 12),
+    ],
     "-m": [("/m/a b.gguf", "model.path", "/m/a b.gguf")],
     "-a": [("my model", "model.alias", "my model")],
     "-s": [("-1", "sampling.seed", None), ("7", "sampling.seed", 7)],
@@ -161,6 +167,17 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
     "--mirostat-ent": [("4", "sampling.mirostat_tau", 4)],
     "--grammar": [('root ::= "a"', "sampling.grammar", 'root ::= "a"')],
     "--grammar-file": [(str(_GRAMMAR_FILE), "sampling.grammar", _GRAMMAR_FILE.read_text())],
+    "--mmproj": [("p.gguf", "media.projector", "p.gguf")],
+    "--visual-max-image-size": [
+        ("0", "media.max_image_size", None),
+        ("224", "media.max_image_size", 224),
+        ("1344", "media.max_image_size", 1344),
+    ],
+    "--visual-max-image-cache": [("3", "media.n_cached", 3)],
+    "--max-projected-cache": [("0", "media.n_cached", 0), ("10", "media.n_cached", 10)],
+    "--media-allowed-hosts": [
+        ("A.b,*.c.d, 10.0.0.1", "media.allowed_hosts", ("a.b", "*.c.d", "10.0.0.1"))
+    ],
     "-j": [("{}", "sampling.json_schema", '{"type":"object"}')],
 }
 
@@ -197,6 +214,7 @@ ADDED: dict[str, list[tuple[str, str, Any]]] = {
 }
 
 ASSIGNED: dict[str, tuple[str, Any]] = {
+    **images.ASSIGNED,
     "-v": ("log.verbosity", 2147483647),
     "--log-colors": ("log.colors", True),
     "-sp": ("engine.special", True),
@@ -223,6 +241,7 @@ ASSIGNED: dict[str, tuple[str, Any]] = {
     "-no-kvu": ("engine.kv_unified", False),
     "--no-cache-prompt": ("engine.cache_prompt", False),
     "--lora-init-without-apply": ("adapters.apply_loras", False),
+    "--media-allow-private": ("media.allow_private", True),
     "--no-escape": ("sampling.escape", False),
     "-e": ("sampling.escape", True),
 }

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llamabox.config import SamplingConfig, from_json, to_json
+from llamabox.config import from_json, to_json
 from llamabox.option_parser import UsageError, parse
+from llamabox.sampling_config import SamplingConfig
 
 
 def sampling(*words: str) -> SamplingConfig:
