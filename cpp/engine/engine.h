@@ -10,11 +10,11 @@
 #include "base/compute_turns.h"
 #include "base/event_channel.h"
 #include "base/inbox.h"
+#include "base/request_registry.h"
 #include "engine/media_worker.h"
 #include "engine/params.h"
 #include "engine/prompt_worker.h"
 #include "engine/request.h"
-#include "base/request_registry.h"
 #include "engine/scheduler.h"
 #include "engine/stats.h"
 

@@ -136,9 +136,8 @@ void MediaWorker::hand_over_ended() {
 }
 
 bool MediaWorker::is_over(const Job &job) const {
-  const std::int64_t waited_ns = context_.clock.now_ns() - job.arrival.submitted_ns;
   return job.arrival.ticket.cancelled->load(std::memory_order_acquire) ||
-         waited_ns >= job.arrival.request.timeout_ns;
+         job.arrival.deadline_ns() <= context_.clock.now_ns();
 }
 
 bool MediaWorker::pass() {

@@ -29,7 +29,7 @@ struct Stats {
   std::int32_t n_kv_cells = 0;      // in all
   std::int32_t n_kv_used = 0;       // held by running and retained sequences
   std::uint64_t n_parked_bytes = 0; // in RAM, of KV
-  bool healthy = true;              // false after a broken invariant
+  bool healthy = true;              // false after a broken invariant or a lost device
   std::vector<SlotStats> slots;
 
   // Since the start.

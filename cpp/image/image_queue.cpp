@@ -30,22 +30,28 @@ std::unique_ptr<ImageJob> ImageQueue::next() {
 
 std::vector<ImageJob> ImageQueue::take_cancelled() {
   std::vector<ImageJob> taken;
-  const auto is_kept = [](const ImageJob &job) { return !job.cancelled(); };
-  const auto first = std::stable_partition(waiting_.begin(), waiting_.end(), is_kept);
-  std::move(first, waiting_.end(), std::back_inserter(taken));
-  waiting_.erase(first, waiting_.end());
-  const auto first_active =
-      std::stable_partition(active_.begin(), active_.end(),
-                            [&](const std::unique_ptr<ImageJob> &job) { return is_kept(*job); });
-  for (auto it = first_active; it != active_.end(); ++it) {
-    taken.push_back(std::move(**it));
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if (it->cancelled()) {
+      taken.push_back(std::move(*it));
+      it = waiting_.erase(it);
+    } else {
+      ++it;
+    }
   }
-  active_.erase(first_active, active_.end());
+  for (auto it = active_.begin(); it != active_.end();) {
+    if ((*it)->cancelled()) {
+      taken.push_back(std::move(**it));
+      it = active_.erase(it);
+    } else {
+      ++it;
+    }
+  }
   return taken;
 }
 
 std::vector<ImageJob> ImageQueue::take_all() {
   std::vector<ImageJob> taken;
+  taken.reserve(active_.size() + waiting_.size());
   for (std::unique_ptr<ImageJob> &job : active_) {
     taken.push_back(std::move(*job));
   }

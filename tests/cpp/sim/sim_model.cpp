@@ -50,6 +50,7 @@ struct SimOwner final : ModelOwner {};
 
 KvTraits SimKv::traits() const {
   KvTraits traits;
+  traits.n_seqs = static_cast<std::int32_t>(seqs_.size());
   traits.n_cells = static_cast<std::int32_t>(n_cells_);
   traits.can_share = true;
   return traits;
@@ -130,6 +131,14 @@ void SimKv::drop(SeqId /*seq*/, Pos /*begin*/, Pos /*end*/) { never("this memory
 
 std::vector<std::uint8_t> SimKv::save(SeqId /*seq*/) { never("nothing is saved here"); }
 
+std::vector<std::uint8_t> SimKv::save_range(SeqId /*seq*/, Pos /*begin*/, Pos /*end*/) {
+  never("nothing is saved here");
+}
+
+bool SimKv::restore_range(SeqId /*seq*/, std::span<const std::uint8_t> /*state*/) {
+  never("nothing is restored here");
+}
+
 bool SimKv::restore(SeqId /*seq*/, std::span<const std::uint8_t> /*state*/) {
   never("nothing is saved here");
 }
@@ -173,7 +182,12 @@ std::unique_ptr<Models> make_models(const SimModelParams &params, SimClock &cloc
                                     SimHandles &handles) {
   auto models = std::make_unique<Models>();
   auto kv = std::make_unique<SimKv>(params.n_cells, params.n_slots);
-  const RunnerLimits limits{params.n_ctx, params.n_batch, kVocab, 1, params.n_ubatch};
+  RunnerLimits limits;
+  limits.n_ctx = params.n_ctx;
+  limits.n_batch = params.n_batch;
+  limits.n_vocab = kVocab;
+  limits.n_embd = 1;
+  limits.n_ubatch = params.n_ubatch;
   auto runner = std::make_unique<SimRunner>(*kv, clock, limits, params.price);
   handles = {kv.get(), runner.get()};
   models->info.generates = true;

