@@ -168,13 +168,13 @@ void register_side_calls(py::module_ &m) {
   // By hand, since only an optional pointer is shown as one that may be None.
   using MaybeSaved = std::optional<std::shared_ptr<SavedSlot>>;
   const auto make_call = [](SideKind kind, std::vector<LoraScale> loras, std::int32_t slot,
-                            const MaybeSaved &saved) {
-    return SideCall{kind, std::move(loras), slot, saved.value_or(nullptr)};
+                            const MaybeSaved &saved, std::string share_group) {
+    return SideCall{kind, std::move(loras), slot, saved.value_or(nullptr), std::move(share_group)};
   };
   py::class_<SideCall>(m, "SideCall", "A call that runs between steps.", py::module_local())
       .def(py::init(make_call), py::kw_only(), py::arg("kind"),
            py::arg("loras") = std::vector<LoraScale>(), py::arg("slot") = kNoSlot,
-           py::arg("saved") = py::none())
+           py::arg("saved") = py::none(), py::arg("share_group") = "")
       .def_readonly("kind", &SideCall::kind)
       .def_readonly("loras", &SideCall::loras)
       .def_readonly("slot", &SideCall::slot);
@@ -182,14 +182,15 @@ void register_side_calls(py::module_ &m) {
 
 void register_requests(py::module_ &m) {
   using G = GenerateRequest;
-  bind_value<G>(
-      m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
-      Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
-      Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
-      Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs}, Field{"n_keep", &G::n_keep},
-      Field{"n_cache_reuse", &G::n_cache_reuse}, Field{"slot", &G::slot},
-      Field{"return_tokens", &G::return_tokens}, Field{"tokens_per_second", &G::tokens_per_second},
-      Field{"n_draft_max", &G::n_draft_max}, Field{"thinking_budget", &G::thinking_budget});
+  bind_value<G>(m, "GenerateRequest", "Ask for text; max_tokens -1 is until the context is full.",
+                Required{"prompt", &G::prompt}, Field{"sampling", &G::sampling},
+                Field{"max_tokens", &G::max_tokens}, Field{"n", &G::n}, Field{"stop", &G::stop},
+                Field{"loras", &G::loras}, Field{"n_logprobs", &G::n_logprobs},
+                Field{"n_keep", &G::n_keep}, Field{"n_cache_reuse", &G::n_cache_reuse},
+                Field{"slot", &G::slot}, Field{"return_tokens", &G::return_tokens},
+                Field{"tokens_per_second", &G::tokens_per_second},
+                Field{"share_group", &G::share_group}, Field{"n_draft_max", &G::n_draft_max},
+                Field{"thinking_budget", &G::thinking_budget});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call.",
@@ -229,10 +230,10 @@ void register_values(py::module_ &m) {
       m, "EngineParams", "Sizes and targets of an engine.", Field{"n_slots", &E::n_slots},
       Field{"n_queue", &E::n_queue}, Field{"n_queue_contexts", &E::n_queue_contexts},
       Field{"n_prompt_workers", &E::n_prompt_workers}, Field{"cache_prompt", &E::cache_prompt},
-      Field{"render_special", &E::render_special}, Field{"itl_target_ms", &E::itl_target_ms},
-      Field{"context_shift", &E::context_shift}, Field{"n_keep", &E::n_keep},
-      Field{"n_cache_reuse", &E::n_cache_reuse}, Field{"n_media_cached", &E::n_media_cached},
-      Field{"speculation", &E::speculation});
+      Field{"cache_ram_bytes", &E::cache_ram_bytes}, Field{"render_special", &E::render_special},
+      Field{"itl_target_ms", &E::itl_target_ms}, Field{"context_shift", &E::context_shift},
+      Field{"n_keep", &E::n_keep}, Field{"n_cache_reuse", &E::n_cache_reuse},
+      Field{"n_media_cached", &E::n_media_cached}, Field{"speculation", &E::speculation});
 }
 
 } // namespace llamabox

@@ -1,6 +1,7 @@
 #include "engine/admission.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -12,55 +13,108 @@ namespace {
 // preempted would come back at once and be preempted again.
 constexpr std::int32_t kGrowthCells = 16;
 
+// What of its tokens a prefix may be. The last one is run again even when all of them are held: its
+// logits are needed.
+std::span<const std::int64_t> wanted_keys(const Sequence &sequence) {
+  return sequence.keys_at(0, sequence.prompt->prefix_end(sequence.n_tokens() - 1));
+}
+
+// To wait for fewer tokens takes longer than to run them.
+constexpr Pos kMinJoined = 16;
+
 } // namespace
 
 std::vector<Sequence *> Admission::admit() {
   std::vector<Sequence *> admitted;
   for (auto it = queue_.begin(); it != queue_.end();) {
-    const std::vector<SeqId> free = slots_.free_slots();
+    const std::vector<std::int32_t> free = slots_.free_slots();
     if (free.empty()) {
       break;
     }
     Sequence &next = **it;
-    if (waits_for_sibling(next)) {
+    if (cache_.is_underway(next.awaited)) {
       ++it;
       continue;
     }
-    const Takeover takeover = take_prefix(next, free);
-    if (!make_room(next, takeover.slot)) {
+    const Takeover found = look_up(next);
+    if (waits_for_prefill(next, found.n())) {
+      ++it;
+      continue;
+    }
+    const std::int32_t n_new = n_needed(next, found.n());
+    const std::int32_t n_cells = cache_.traits().n_cells;
+    if (cache_.n_used_by_bound({found.seq(), found.n()}) + n_new > n_cells) {
       break; // the eldest waits; letting others pass would starve it
     }
+    const std::int32_t slot = choose_slot(next, found.seq(), free);
     const auto taken = it++;
-    Sequence &bound = slots_.bind(takeover.slot, queue_.take(taken));
-    bound.n_past = takeover.n_past;
-    bound.has_moved_cells = takeover.has_moved_cells;
-    bound.phase = Phase::kPrefill;
-    bound.n_skipped = 0;
-    admitted.push_back(&bound);
+    admitted.push_back(&bind(queue_.take(taken), found, slot));
+    while (cache_.n_used() + n_new > n_cells && cache_.evict_one()) {
+    }
   }
   return admitted;
 }
 
-Takeover Admission::take_prefix(const Sequence &next, std::span<const SeqId> free) {
-  const bool is_wanted_free = std::ranges::find(free, next.wanted_slot) != free.end();
-  const std::span<const SeqId> seats = is_wanted_free ? std::span(&next.wanted_slot, 1) : free;
-  // The last token is run again even when all of it is held: its logits are needed.
-  const auto wanted = next.keys_at(0, next.prompt->prefix_end(next.n_tokens() - 1));
-  PrefixMatch match;
-  if (cache_prompt_ || has_sibling(next)) {
-    match = cache_.best_match(wanted, next.class_key, seats);
-  }
-  if (cache_prompt_ && may_move_cells(next)) {
-    const ChunkMatch chunks = cache_.best_chunks(wanted, next.class_key, seats, next.n_cache_reuse);
-    if (chunks.n > match.n) {
-      return {chunks.seq, cache_.take_chunks(chunks), true};
+// Whoever waits for a prefill is passed over until its tokens are in KV; whoever reads its own
+// prompt shares the rows of each step with that prefill. So waiting pays where what it saves is
+// more than what the prompt has to do afterwards anyway; where it is less, a prompt would put off
+// the larger part of its work for a prefill that may be long and may itself be passed over.
+bool Admission::waits_for_prefill(Sequence &next, Pos n_held) const {
+  next.awaited = {};
+  if (cache_.traits().can_share) {
+    const Underway prefill = cache_.underway(wanted_keys(next), next.root());
+    const Pos n_saved = prefill.n - n_held;
+    if (n_saved >= std::max(kMinJoined, next.n_tokens() - prefill.n)) {
+      next.awaited = prefill;
+      next.n_joined = n_saved;
     }
   }
-  const std::int32_t slot = choose_slot(match, seats);
-  if (slot != match.seq && !cache_.traits().can_share) {
-    match = {};
+  return next.awaited.seq != kNoSeq;
+}
+
+Takeover Admission::look_up(const Sequence &next) const {
+  Takeover found;
+  found.prefix = cache_.best_match(wanted_keys(next), next.root());
+  if (may_move_cells(next)) {
+    found.chunks = cache_.best_chunks(wanted_keys(next), next.root(), next.n_cache_reuse);
+    if (found.chunks.n <= found.prefix.n) {
+      found.chunks = {};
+    }
   }
-  return {slot, cache_.take_over(slot, match, next.class_key), false};
+  find_parked(next, found);
+  return found;
+}
+
+// A piece begins where the prefix in KV ends, or replaces the end of it.
+void Admission::find_parked(const Sequence &next, Takeover &found) const {
+  const ParkedMatch parked = cache_.best_parked(wanted_keys(next), next.root());
+  if (parked.n < found.n() + Parking::kMinTokens) {
+    return;
+  }
+  found.parked = parked;
+  found.chunks = {};
+  Pos n = 0;
+  for (const auto &piece : parked.pieces) {
+    n = piece->begin <= found.prefix.n ? piece->begin : n;
+  }
+  const bool is_kept = n > 0 && cache_.traits().can_cut;
+  found.prefix = is_kept ? PrefixMatch{found.prefix.seq, n} : PrefixMatch{};
+}
+
+Sequence &Admission::bind(std::unique_ptr<Sequence> next, const Takeover &found,
+                          std::int32_t slot) {
+  Sequence &bound = slots_.bind(slot, std::move(next));
+  const Binding binding{bound.root(), slot, bound.keys};
+  bound.has_moved_cells = !found.chunks.chunks.empty();
+  bound.seq = bound.has_moved_cells ? cache_.bind_chunks(found.chunks, binding)
+                                    : cache_.bind(found.prefix, binding);
+  if (found.parked.n > 0) {
+    cache_.begin_restore(bound.seq, found.parked);
+  }
+  bound.n_past = cache_.length(bound.seq);
+  bound.phase = Phase::kPrefill;
+  bound.n_skipped = 0;
+  return bound;
 }
 
 bool Admission::may_move_cells(const Sequence &sequence) const {
@@ -68,101 +122,58 @@ bool Admission::may_move_cells(const Sequence &sequence) const {
          sequence.prompt->media.empty();
 }
 
-bool Admission::has_sibling(const Sequence &sequence) const {
-  return std::ranges::any_of(slots_.bound(), [&](const Sequence *running) {
-    return running->request == sequence.request;
+// The wanted one, else where the prefix was left, else where nothing is, else where it is oldest.
+std::int32_t Admission::choose_slot(const Sequence &next, SeqId match,
+                                    std::span<const std::int32_t> free) const {
+  if (std::ranges::find(free, next.wanted_slot) != free.end()) {
+    return next.wanted_slot;
+  }
+  return *std::ranges::min_element(free, {}, [&](std::int32_t slot) {
+    const SeqId left = cache_.seq_of(slot);
+    const bool is_held = left != kNoSeq;
+    return std::tuple(!is_held || left != match, is_held && cache_.is_pinned(left),
+                      is_held ? cache_.last_used(left) : 0);
   });
 }
 
-bool Admission::waits_for_sibling(const Sequence &sequence) const {
-  // Choices of one request share their prompt: the first prefills it, the others take it over.
-  for (const Sequence *running : slots_.bound()) {
-    if (running->request == sequence.request && running->phase == Phase::kPrefill) {
-      return true;
-    }
-  }
-  return false;
+std::unique_ptr<Sequence> Admission::release(std::int32_t slot) {
+  std::unique_ptr<Sequence> sequence = slots_.release(slot);
+  cache_.release(std::exchange(sequence->seq, kNoSeq));
+  return sequence;
 }
 
-std::int32_t Admission::choose_slot(const PrefixMatch &match, std::span<const SeqId> free) const {
-  const bool match_is_free = std::ranges::find(free, match.seq) != free.end();
-  const bool keeps_most = match_is_free && match.n * 2 >= cache_.length(match.seq);
-  const bool moves_on = !cache_.traits().can_share && match_is_free && !cache_.is_pinned(match.seq);
-  if (keeps_most || moves_on) {
-    return match.seq;
-  }
-  // Another free slot than the match, so that what the match holds beyond stays reusable.
-  return *std::ranges::min_element(free, {}, [&](SeqId seq) {
-    return std::tuple(cache_.is_pinned(seq), seq == match.seq,
-                      cache_.length(seq) == 0 ? 0 : cache_.last_used(seq));
-  });
-}
-
-bool Admission::make_room(const Sequence &sequence, SeqId slot) {
-  std::int32_t n_needed = sequence.n_tokens() - cache_.length(slot);
+// Cells that it takes itself, and that those who run were admitted for and have not taken yet.
+std::int32_t Admission::n_needed(const Sequence &next, Pos n_held) const {
+  std::int32_t n = next.n_tokens() - n_held;
   const std::vector<Sequence *> running = slots_.bound();
   for (const Sequence *other : running) {
-    n_needed += other->n_left() + kGrowthCells; // what it was admitted for and has not taken yet
+    n += other->n_left() + kGrowthCells;
   }
-  n_needed += running.empty() ? 0 : kGrowthCells;
-  while (cache_.n_used() + n_needed > cache_.traits().n_cells) {
-    const SeqId victim = least_recent_retained(slot);
-    if (victim < 0) {
-      return false;
-    }
-    cache_.trim(victim, 0);
-  }
-  return true;
-}
-
-SeqId Admission::least_recent_retained(SeqId except) const {
-  SeqId victim = -1;
-  for (const SeqId seq : slots_.free_slots()) {
-    const bool frees = seq != except && cache_.n_freed_by_drop(seq) > 0;
-    const auto rank = [&](SeqId one) {
-      return std::pair(cache_.is_pinned(one), cache_.last_used(one));
-    };
-    if (frees && (victim < 0 || rank(seq) < rank(victim))) {
-      victim = seq;
-    }
-  }
-  return victim;
-}
-
-bool Admission::evict_retained() {
-  const SeqId victim = least_recent_retained(-1);
-  if (victim >= 0) {
-    cache_.trim(victim, 0);
-  }
-  return victim >= 0;
+  return n + (running.empty() ? 0 : kGrowthCells);
 }
 
 bool Admission::make_free(std::int32_t n, SeqId kept) {
-  std::int32_t n_running = 0;
-  for (const Sequence *sequence : slots_.bound()) {
-    n_running += cache_.length(sequence->slot); // shared cells counted twice: a safe bound
-  }
   const std::int32_t n_cells = cache_.traits().n_cells;
-  if (n_running + n > n_cells) {
+  const Pos n_kept = kept == kNoSeq ? 0 : cache_.length(kept);
+  if (cache_.n_used_by_bound() + std::max(n, n_kept) > n_cells) {
     return false;
   }
-  while (cache_.n_used() - cache_.n_freed_by_drop(kept) + n > n_cells) {
-    const SeqId other = least_recent_retained(kept);
-    if (other < 0) {
+  const auto n_freed = [&] { return kept == kNoSeq ? 0 : cache_.n_freed_by_drop(kept); };
+  while (cache_.n_used() - n_freed() + std::max(n, n_kept) > n_cells) {
+    if (!cache_.evict_one(kept)) {
       return false;
     }
-    cache_.trim(other, 0);
   }
   return true;
 }
 
-bool Admission::make_private(SeqId slot, Pos n) {
-  for (const SeqId holder : slots_.free_slots()) {
-    if (cache_.n_shared(slot) > n && !cache_.is_pinned(holder)) {
-      cache_.make_private(slot, n, holder);
+bool Admission::make_private(SeqId seq, Pos n) {
+  for (const SeqId holder : cache_.retained()) {
+    if (cache_.n_shared(seq) > n && !cache_.is_pinned(holder)) {
+      cache_.make_private(seq, n, holder);
     }
   }
-  return cache_.n_shared(slot) <= n;
+  return cache_.n_shared(seq) <= n;
 }
 
 Sequence *Admission::victim() const {
@@ -178,9 +189,8 @@ Sequence *Admission::victim() const {
 }
 
 Pos Admission::preempt(const Sequence &running) {
-  const std::int32_t slot = running.slot;
-  std::unique_ptr<Sequence> sequence = slots_.release(slot);
-  cache_.trim(slot, 0);
+  cache_.forget(running.seq);
+  std::unique_ptr<Sequence> sequence = release(running.slot);
   sequence->phase = Phase::kWaiting;
   const Pos n_lost = std::exchange(sequence->n_past, 0);
   queue_.insert(std::move(sequence));

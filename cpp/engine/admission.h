@@ -1,8 +1,9 @@
 // Lets waiting sequences onto slots when a slot and enough KV cells are free, and takes KV away
-// again: retained prefixes first, then the sequence that is last in rank.
+// again: retained prefixes first, then the sequence that is last in rank. Prompts that have most of
+// their beginning in common with one that is just being read wait until it is in KV.
 // Thread rule: engine thread. Guarantee: the sequence that is first in rank is never preempted, so
 // something always progresses (inv.progress).
-// Covered by admission_test.
+// Covered by admission_test and prefix_join_test.
 #pragma once
 
 #include "engine/sequence.h"
@@ -11,6 +12,7 @@
 #include "kv/prefix_cache.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -22,24 +24,29 @@ inline bool can_resume(const Sequence &sequence) {
   return !sequence.has_moved_cells || sequence.n_generated() == 0;
 }
 
-// Where a waiting sequence goes and what it finds there.
+// What a waiting sequence finds in KV: the longest prefix, or more where cells are moved.
 struct Takeover {
-  std::int32_t slot = kNoSlot;
-  Pos n_past = 0;
-  bool has_moved_cells = false;
+  PrefixMatch prefix;
+  ChunkMatch chunks;  // of no chunk: the prefix is taken
+  ParkedMatch parked; // of no token: nothing is restored behind the prefix
+
+  Pos n() const { return chunks.chunks.empty() ? prefix.n : chunks.n; }
+  SeqId seq() const { return chunks.chunks.empty() ? prefix.seq : chunks.seq; }
 };
 
 class Admission {
 public:
-  // Without `cache_prompt` only the choices of one request share their prompt.
-  Admission(SlotTable &slots, WaitQueue &queue, PrefixCache &cache, bool cache_prompt = true)
-      : slots_(slots), queue_(queue), cache_(cache), cache_prompt_(cache_prompt) {}
+  Admission(SlotTable &slots, WaitQueue &queue, PrefixCache &cache)
+      : slots_(slots), queue_(queue), cache_(cache) {}
 
   // Binds every waiting sequence that fits now, in queue order; returns them.
   std::vector<Sequence *> admit();
 
+  // Takes a sequence that is over from its slot; its KV is retained.
+  std::unique_ptr<Sequence> release(std::int32_t slot);
+
   // Drops the least recently used prefix that no running sequence holds. False: there is none.
-  bool evict_retained();
+  bool evict_retained() { return cache_.evict_one(); }
 
   // Drops retained prefixes until n cells are free beside `kept`, which counts as empty. False:
   // running sequences hold too many; nothing is dropped then.
@@ -47,7 +54,7 @@ public:
 
   // Lets retained prefixes drop what they share with a running sequence beyond its first n tokens.
   // False: another running or a pinned sequence shares that too.
-  bool make_private(SeqId slot, Pos n);
+  bool make_private(SeqId seq, Pos n);
 
   // Who gives way when no cell is left: one that can resume before one whose cells were moved, the
   // last in rank (the youngest, the lowest priority) first; never the first. Null when only one
@@ -59,18 +66,18 @@ public:
   Pos preempt(const Sequence &sequence);
 
 private:
-  Takeover take_prefix(const Sequence &next, std::span<const SeqId> free);
+  bool waits_for_prefill(Sequence &next, Pos n_held) const;
+  Takeover look_up(const Sequence &next) const;
+  void find_parked(const Sequence &next, Takeover &found) const;
   bool may_move_cells(const Sequence &sequence) const;
-  bool make_room(const Sequence &sequence, SeqId slot);
-  SeqId least_recent_retained(SeqId except) const; // -1: none that would free a cell
-  bool has_sibling(const Sequence &sequence) const;
-  bool waits_for_sibling(const Sequence &sequence) const;
-  std::int32_t choose_slot(const PrefixMatch &match, std::span<const SeqId> free) const;
+  std::int32_t n_needed(const Sequence &next, Pos n_held) const;
+  std::int32_t choose_slot(const Sequence &next, SeqId match,
+                           std::span<const std::int32_t> free) const;
+  Sequence &bind(std::unique_ptr<Sequence> next, const Takeover &found, std::int32_t slot);
 
   SlotTable &slots_;
   WaitQueue &queue_;
   PrefixCache &cache_;
-  const bool cache_prompt_;
 };
 
 } // namespace llamabox

@@ -11,7 +11,7 @@ Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
   Row row;
   row.token = token;
   row.pos = sequence.prompt->positions_of(index);
-  row.seq = sequence.slot;
+  row.seq = sequence.seq;
   if (const MediaSpan *span = sequence.prompt->span_of(index)) {
     const auto n_embd = span->embd->size() / static_cast<std::size_t>(span->n_rows);
     row.embd = span->embd->data() + n_embd * static_cast<std::size_t>(index - span->start);
@@ -32,8 +32,9 @@ Row text_row(SeqId seq, Pos pos, Token token) {
 
 void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft) {
   const std::int32_t begin = sequence.n_past;
-  const std::int32_t wanted = std::min(n_rows, sequence.n_left());
-  const std::int32_t end = sequence.prompt->chunk_end(begin, wanted);
+  const bool stops = begin < sequence.kept_at && begin + n_rows > sequence.kept_at;
+  const std::int32_t n_most = stops ? sequence.kept_at - begin : sequence.n_left();
+  const std::int32_t end = sequence.prompt->chunk_end(begin, std::min(n_rows, n_most));
   if (end == begin) {
     return;
   }

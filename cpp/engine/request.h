@@ -38,6 +38,7 @@ struct GenerateRequest {
   std::int32_t thinking_budget = -1;         // tokens of a thinking block; -1: no limit
   std::int32_t n_draft_max = -1; // tokens of one draft; 0: no drafts, -1: as EngineParams say
   double tokens_per_second = 0;  // at most, of all choices together; 0: no limit
+  std::string share_group;       // prefixes are shared among requests of one name
 };
 
 // The prompt as the model would see it, without running it.

@@ -27,12 +27,12 @@ Scheduler::Scheduler(SchedulerContext context)
     : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
       shared_stats_(context.stats), turns_(context.turns), slots_(params_.n_slots),
-      cache_(*models_.kv, params_.n_slots),
-      admission_(slots_, queue_, cache_, params_.cache_prompt),
+      cache_(*models_.kv, params_.cache_ram_bytes), admission_(slots_, queue_, cache_),
       speculation_(params_.speculation, models_.proposer.get()),
       // Rejected drafts are cut off again, which memory with recurrent state cannot do.
       can_draft_(speculation_.is_on() && cache_.traits().can_cut),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
+      keeps_states_(params_.cache_ram_bytes > 0 && !cache_.traits().can_cut),
       sampler_pool_(models_.crew.get(), limits_.n_vocab), encodes_(models_.texts.get(), clock_) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
@@ -50,7 +50,9 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
     take_in(std::move(arrival));
   }
   end_cancelled();
+  cache_.set_streaming(slots_.streams());
   admit();
+  copy_parked();
   StepPlan step_plan = plan();
   last_had_prefill_ = !step_plan.prefills.empty();
   PackedStep packed;
@@ -85,7 +87,7 @@ StepPlan Scheduler::plan() {
   const std::int64_t now_ns = clock_.now_ns();
   for (const Sequence *sequence : slots_.bound()) {
     Candidate candidate;
-    candidate.is_due = sequence->is_due(now_ns);
+    candidate.is_due = sequence->is_due(now_ns) && !cache_.is_restoring(sequence->seq);
     candidate.slot = sequence->slot;
     candidate.decoding = sequence->phase == Phase::kDecode;
     candidate.n_past = sequence->n_past;
@@ -176,7 +178,7 @@ void Scheduler::fail_decoded(const PackedStep &step) {
   std::vector<LiveRequest *> failed;
   for (const PackedRows &part : step.parts) {
     // What KV holds after a failure is unknown, so none of it may be reused.
-    cache_.forget(part.sequence->slot);
+    cache_.forget(part.sequence->seq);
     if (std::ranges::find(failed, part.sequence->request) == failed.end()) {
       failed.push_back(part.sequence->request);
     }
@@ -196,11 +198,14 @@ void Scheduler::commit(const PackedStep &step) {
   // All memory first: a sequence that ends while others are verified must find it consistent.
   for (const PackedRows &part : step.parts) {
     Sequence &sequence = *part.sequence;
-    cache_.append(sequence.slot, sequence.keys_at(sequence.n_past, part.n_committed));
+    cache_.append(sequence.seq, sequence.keys_at(sequence.n_past, part.n_committed));
     const std::vector<std::int64_t> draft_keys(part.draft.tokens.begin(), part.draft.tokens.end());
-    cache_.append(sequence.slot, draft_keys);
+    cache_.append(sequence.seq, draft_keys);
     sequence.n_past += part.n_committed;
     sequence.n_skipped = 0;
+    if (sequence.n_past == sequence.kept_at) {
+      cache_.keep_state(sequence.seq);
+    }
   }
   sample(step);
   auto job = sampler_pool_.jobs().begin();
@@ -235,7 +240,7 @@ void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {
   Sequence &sequence = *part.sequence;
   const std::int32_t first = part.first_row + part.n_committed - 1;
   FinishReason reason = FinishReason::kNone;
-  may_admit_ = may_admit_ || sequence.phase == Phase::kPrefill; // siblings wait for its prompt
+  may_admit_ = may_admit_ || sequence.phase == Phase::kPrefill; // others wait for its prompt
   sequence.phase = Phase::kDecode;
   std::int32_t n_kept = 0; // accepted drafts that the text goes on behind
   for (std::int32_t i = 0; i < std::ssize(verdict.tokens) && reason == FinishReason::kNone; ++i) {
@@ -246,7 +251,7 @@ void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {
   }
   sequence.n_past += n_kept;
   note_draft(sequence, static_cast<std::int32_t>(part.draft.tokens.size()), n_kept);
-  cache_.trim(sequence.slot, sequence.n_past);
+  cache_.trim(sequence.seq, sequence.n_past);
   if (reason == FinishReason::kNone && verdict.error) {
     return note_unsampled(*sequence.request, *verdict.error);
   }
@@ -302,8 +307,8 @@ EngineState Scheduler::state() const {
     one.phase = sequence->phase;
     one.n_tokens = sequence->n_tokens();
     one.n_past = sequence->n_past;
-    one.n_kv = models_.kv->length(sequence->slot);
-    one.n_cached = cache_.length(sequence->slot);
+    one.n_kv = models_.kv->length(sequence->seq);
+    one.n_cached = cache_.length(sequence->seq);
     state.bound.push_back(one);
   }
   state.n_waiting = queue_.size();

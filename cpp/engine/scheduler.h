@@ -18,6 +18,7 @@
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
 #include "engine/sampler_pool.h"
+#include "engine/share_groups.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
 #include "engine/step_cost.h"
@@ -81,6 +82,8 @@ private:
   void check_idle(std::int32_t slot) const;
   void end_cancelled();
   void admit();
+  void copy_parked();
+  void note_restored(Sequence &sequence, Pos n);
   // plan, draft, pack, decode
   StepPlan plan();
   std::int32_t n_draft_max(const Sequence &sequence, std::int64_t now_ns) const;
@@ -127,9 +130,11 @@ private:
   const bool can_draft_;
   std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
   const bool can_shift_;                           // a full context may lose tokens
+  const bool keeps_states_;                        // of prompts, where a sequence cannot go back
   SamplerPool sampler_pool_;
   StepCost cost_;
   LoraSets lora_sets_;
+  ShareGroups groups_;
   LoraSet default_loras_; // of requests that name none
   ClassTurn class_turn_;
   EncodeStage encodes_;

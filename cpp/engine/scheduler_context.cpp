@@ -25,24 +25,54 @@ bool is_text(const SavedPrefix &prefix) {
 } // namespace
 
 FinishReason Scheduler::make_context_room(Sequence &sequence) {
-  const std::int32_t slot = sequence.slot;
+  const SeqId seq = sequence.seq;
   const DroppedRange range = range_to_drop(sequence.n_past, sequence.n_keep, limits_.n_ctx);
   if (!sequence.shifts || range.size() == 0) {
     return FinishReason::kLength;
   }
-  if (admission_.make_private(slot, range.end)) {
-    cache_.drop(slot, range.begin, range.end);
+  if (admission_.make_private(seq, range.end)) {
+    cache_.drop(seq, range.begin, range.end);
     sequence.n_past -= range.size();
     sequence.has_moved_cells = true;
   } else {
     // Moving a cell moves it for all who hold it, so the rest is computed anew in its new place.
-    sequence.n_past = cache_.trim_to_usable(slot, range.begin);
+    sequence.n_past = cache_.trim_to_usable(seq, range.begin);
     sequence.phase = Phase::kPrefill;
   }
   sequence.drop(range.begin, range.end);
   sequence.request->usage.n_dropped += range.size();
   ++stats_.n_context_shifts;
   return FinishReason::kNone;
+}
+
+// Copies between RAM and KV take a part of a step beside running streams, else as long as a step
+// may take; one piece at least comes back.
+void Scheduler::copy_parked() {
+  constexpr double kShare = 0.25;
+  constexpr double kLeastTargetMs = 50; // where the target is chosen by what steps cost
+  const std::int64_t begin_ns = clock_.now_ns();
+  const double most_ms =
+      params_.itl_target_ms.value_or(kLeastTargetMs) * (slots_.streams() ? kShare : 1);
+  bool has_time = true;
+  const auto note_time = [&] { has_time = ms_between(begin_ns, clock_.now_ns()) < most_ms; };
+  for (Sequence *sequence : slots_.bound()) {
+    while (has_time && cache_.is_restoring(sequence->seq)) {
+      note_restored(*sequence, cache_.restore_piece(sequence->seq, sequence->keys));
+      note_time();
+    }
+  }
+  while (has_time && cache_.park_piece()) {
+    note_time();
+  }
+}
+
+void Scheduler::note_restored(Sequence &sequence, Pos n) {
+  sequence.n_past += n;
+  stats_.n_restored_tokens += static_cast<std::uint64_t>(n);
+  stats_.n_cached_tokens += static_cast<std::uint64_t>(n);
+  if (sequence.n_generated() == 0 && sequence.choice == 0) {
+    sequence.request->usage.n_cached += n;
+  }
 }
 
 void Scheduler::check_idle(std::int32_t slot) const {
@@ -56,8 +86,9 @@ void Scheduler::check_idle(std::int32_t slot) const {
 
 Result Scheduler::save_slot(const SideCall &call) {
   check_idle(call.slot);
-  const auto loras = lora_sets_.set_of(cache_.class_key(call.slot));
-  SavedPrefix prefix = loras ? cache_.save(call.slot) : SavedPrefix{};
+  const SeqId seq = cache_.seq_of(call.slot);
+  const auto loras = seq == kNoSeq ? nullptr : lora_sets_.set_of(cache_.root(seq).class_key);
+  SavedPrefix prefix = loras ? cache_.save(seq) : SavedPrefix{};
   if (prefix.keys.empty()) {
     throw holds_nothing(call.slot);
   }
@@ -83,8 +114,7 @@ Result Scheduler::restore_slot(const SideCall &call) {
   if (n_tokens == 0 || call.saved->n_exact < 0 || call.saved->n_exact > n_tokens) {
     throw Error(ErrorCode::kInvalidArgument, "there is nothing to restore", "filename");
   }
-  if (n_tokens > limits_.n_ctx ||
-      !admission_.make_free(std::max(n_tokens, cache_.length(call.slot)), call.slot)) {
+  if (n_tokens > limits_.n_ctx || !admission_.make_free(n_tokens, cache_.seq_of(call.slot))) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the " + std::to_string(n_tokens) + " tokens of the file do not fit into KV now",
                 "filename");
@@ -102,12 +132,12 @@ Result Scheduler::restore_slot(const SideCall &call) {
   prefix.keys.assign(call.saved->tokens.begin(), call.saved->tokens.end());
   prefix.n_exact = call.saved->n_exact;
   prefix.state = std::move(call.saved->state);
-  if (!cache_.restore(call.slot, prefix, lora_sets_.find(loras).key)) {
+  if (!cache_.restore(call.slot, prefix,
+                      {lora_sets_.find(loras).key, groups_.find(call.share_group)})) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the model's memory does not take the state of the file; nothing has changed",
                 "filename");
   }
-  cache_.pin(call.slot);
   Result result;
   result.n_slot_tokens = n_tokens;
   return result;
@@ -116,8 +146,10 @@ Result Scheduler::restore_slot(const SideCall &call) {
 Result Scheduler::erase_slot(const SideCall &call) {
   check_idle(call.slot);
   Result result;
-  result.n_slot_tokens = cache_.length(call.slot);
-  cache_.forget(call.slot);
+  if (const SeqId seq = cache_.seq_of(call.slot); seq != kNoSeq) {
+    result.n_slot_tokens = cache_.length(seq);
+    cache_.forget(seq);
+  }
   return result;
 }
 

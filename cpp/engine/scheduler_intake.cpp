@@ -102,6 +102,9 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     return end_request(request, &error, nullptr);
   }
   const LoraClass lora_class = lora_sets_.find(generate.loras.value_or(default_loras_));
+  // Without a prompt cache only the choices of a request share what they begin with.
+  const std::uint64_t group =
+      params_.cache_prompt ? groups_.find(generate.share_group) : groups_.next();
   request.usage.n_prompt = n_prompt;
   request.usage.n_image = arrival.prompt->n_media_rows(MediaKind::kImage);
   request.usage.audio_seconds = arrival.prompt->audio_seconds;
@@ -118,12 +121,18 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->rank_ns = arrival.submitted_ns - arrival.request.priority * kPriorityNs;
     sequence->class_key = lora_class.key;
     sequence->loras = lora_class.set;
+    sequence->group = group;
     sequence->prompt = arrival.prompt;
     sequence->tokens = arrival.prompt->tokens;
     sequence->keys = arrival.prompt->prefix_keys();
     sequence->max_tokens = generate.max_tokens;
     sequence->shifts = shifts;
     sequence->n_keep = n_keep < 0 ? n_prompt : n_keep;
+    // The last token is run again whenever the prompt comes back.
+    sequence->kept_at =
+        keeps_states_ && n_prompt > Parking::kMinTokens && arrival.prompt->media.empty()
+            ? n_prompt - 1
+            : 0;
     // Choices share their prompt, which only cells of a prefill can be.
     sequence->n_cache_reuse =
         generate.n == 1 ? generate.n_cache_reuse.value_or(params_.n_cache_reuse) : 0;
@@ -220,6 +229,8 @@ void Scheduler::admit() {
     }
     stats_.n_looked_up_tokens += static_cast<std::uint64_t>(sequence->n_tokens());
     stats_.n_cached_tokens += static_cast<std::uint64_t>(sequence->n_past);
+    const Pos n_joined = std::min(std::exchange(sequence->n_joined, 0), sequence->n_past);
+    stats_.n_joined_tokens += static_cast<std::uint64_t>(n_joined);
   }
 }
 

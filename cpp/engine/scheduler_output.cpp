@@ -152,7 +152,7 @@ void Scheduler::finish_choice(Sequence &sequence, FinishReason reason) {
   }
   events_.push_back(std::move(event));
   stats_.output_tokens.observe(sequence.n_generated());
-  slots_.release(sequence.slot); // its KV stays as a retained prefix
+  admission_.release(sequence.slot); // its KV stays as a retained prefix
   may_admit_ = true;
   if (--request.n_open == 0) {
     end_request(request, nullptr, nullptr);
@@ -165,7 +165,7 @@ void Scheduler::end_request(LiveRequest &request, const Error *error,
   for (std::size_t at = slots_.bound().size(); at-- > 0;) {
     const Sequence *sequence = slots_.bound()[at];
     if (sequence->request == &request) {
-      slots_.release(sequence->slot);
+      admission_.release(sequence->slot);
       --n_waiting;
     }
   }
@@ -213,7 +213,8 @@ void Scheduler::describe_slots() {
   stats_.slots.assign(static_cast<std::size_t>(slots_.n_slots()), SlotStats{});
   for (std::int32_t slot = 0; slot < slots_.n_slots(); ++slot) {
     SlotStats &stats = stats_.slots[static_cast<std::size_t>(slot)];
-    stats.n_held = cache_.length(slot);
+    const SeqId seq = cache_.seq_of(slot);
+    stats.n_held = seq == kNoSeq ? 0 : cache_.length(seq);
     if (slots_.is_bound(slot)) {
       const Sequence &sequence = slots_.at(slot);
       stats.request = sequence.request->id;
@@ -228,6 +229,9 @@ void Scheduler::publish() {
   stats_.n_slots_busy = slots_.n_busy();
   stats_.n_waiting = registry_.n_waiting();
   stats_.n_kv_used = cache_.n_used();
+  stats_.n_shared_tokens = cache_.n_shared_in_all();
+  stats_.n_parked_tokens = cache_.parking().n_parked();
+  stats_.n_parked_bytes = cache_.parking().n_bytes();
   describe_slots();
   shared_stats_.set(stats_); // whoever sees a request end finds its slot free
   channel_.push_batch(events_);

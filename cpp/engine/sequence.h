@@ -9,6 +9,7 @@
 #include "engine/output.h"
 #include "engine/pace.h"
 #include "engine/prompt_worker.h"
+#include "kv/prefix_cache.h"
 #include "model/lora.h"
 #include "model/output_parser.h"
 #include "model/prompt.h"
@@ -46,6 +47,7 @@ struct Sequence {
   std::uint64_t order = 0;  // of arrival; the greatest is the youngest
   std::int64_t rank_ns = 0; // when it was accepted, moved by its priority; the least goes first
   ClassKey class_key = 0;   // names `loras`
+  std::uint64_t group = 0;  // of requests that it may share prefixes with
   std::shared_ptr<const LoraSet> loras; // that it is computed with
 
   std::shared_ptr<const Prompt> prompt;
@@ -75,7 +77,11 @@ struct Sequence {
 
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;
-  Pos n_past = 0;                 // tokens already in KV
+  SeqId seq = kNoSeq; // its KV, while it has a slot
+  Underway awaited;   // the prefill it waits for, while it has none
+  Pos n_joined = 0;   // tokens that it waited for
+  Pos kept_at = 0;    // where its state is kept, since no shorter one can be had; 0: nowhere
+  Pos n_past = 0;     // tokens already in KV
   std::int32_t n_skipped = 0;     // steps since it last had rows
   std::int64_t last_token_ns = 0; // 0: none yet
 
@@ -93,6 +99,7 @@ struct Sequence {
     return std::binary_search(shown_tokens->begin(), shown_tokens->end(), token);
   }
   std::int32_t n_tokens() const { return static_cast<std::int32_t>(tokens.size()); }
+  PrefixRoot root() const { return {class_key, group}; }
   std::int32_t n_generated() const { return n_tokens() + n_dropped - prompt->size(); }
   std::int32_t n_left() const { return n_tokens() - n_past; } // rows until the next token
   std::span<const std::int64_t> keys_at(Pos from, std::int32_t n) const {

@@ -1,5 +1,5 @@
-// The fixed seats of the batch. A slot is free or bound to one sequence (inv.slot); its index is
-// the sequence id in KV, so a free slot may still hold a retained prefix.
+// The fixed seats of the batch. A slot is free or bound to one sequence (inv.slot). The sequence's
+// KV has an id of its own (PrefixCache), so what it leaves does not depend on who sits here next.
 // Thread rule: engine thread. Covered by wait_queue_test.
 #pragma once
 
@@ -21,11 +21,11 @@ public:
   std::int32_t n_slots() const { return static_cast<std::int32_t>(seats_.size()); }
   std::int32_t n_busy() const { return static_cast<std::int32_t>(bound_.size()); }
 
-  std::vector<SeqId> free_slots() const {
-    std::vector<SeqId> free;
+  std::vector<std::int32_t> free_slots() const {
+    std::vector<std::int32_t> free;
     for (std::size_t i = 0; i < seats_.size(); ++i) {
       if (!seats_[i]) {
-        free.push_back(static_cast<SeqId>(i));
+        free.push_back(static_cast<std::int32_t>(i));
       }
     }
     return free;
@@ -40,6 +40,12 @@ public:
   std::int32_t seat_of(const Sequence *sequence) const {
     const auto seat = std::ranges::find(seats_, sequence, &std::unique_ptr<Sequence>::get);
     return static_cast<std::int32_t>(seat - seats_.begin());
+  }
+
+  // Whether anybody waits for a next token.
+  bool streams() const {
+    return std::ranges::any_of(seats_,
+                               [](const auto &s) { return s && s->phase == Phase::kDecode; });
   }
 
   // In slot order; changed by bind() and release().

@@ -25,16 +25,21 @@ struct Stats {
   // Now.
   std::int32_t n_slots = 0;
   std::int32_t n_slots_busy = 0;
-  std::int32_t n_waiting = 0;  // sequences that wait for a slot, and requests being encoded
-  std::int32_t n_kv_cells = 0; // in all
-  std::int32_t n_kv_used = 0;  // held by running and retained sequences
-  bool healthy = true;         // false after a broken invariant or a lost device
+  std::int32_t n_waiting = 0;       // sequences that wait for a slot, and requests being encoded
+  std::int32_t n_kv_cells = 0;      // in all
+  std::int32_t n_kv_used = 0;       // held by running and retained sequences
+  std::uint64_t n_parked_bytes = 0; // in RAM, of KV
+  bool healthy = true;              // false after a broken invariant or a lost device
   std::vector<SlotStats> slots;
 
   // Since the start.
   std::uint64_t n_requests = 0;
-  std::uint64_t n_prompt_tokens = 0; // run through the model
-  std::uint64_t n_cached_tokens = 0; // taken from KV instead
+  std::uint64_t n_prompt_tokens = 0;   // run through the model
+  std::uint64_t n_cached_tokens = 0;   // taken from KV instead
+  std::uint64_t n_shared_tokens = 0;   // of these, in cells that another sequence holds too
+  std::uint64_t n_joined_tokens = 0;   // of these, waited for while another request read them
+  std::uint64_t n_parked_tokens = 0;   // copied from KV to RAM
+  std::uint64_t n_restored_tokens = 0; // of the cached ones, copied back
   std::uint64_t n_generated_tokens = 0;
   std::uint64_t n_draft_tokens = 0;
   std::uint64_t n_draft_accepted = 0;

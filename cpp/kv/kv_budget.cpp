@@ -54,6 +54,29 @@ std::int32_t KvBudget::n_used() const {
   return n;
 }
 
+// The first n cells of a sequence are its own and those of the ones it borrows from.
+void KvBudget::reach(std::vector<Pos> &reached, SeqId seq, Pos n) const {
+  while (n > 0) {
+    const auto at = static_cast<std::size_t>(seq);
+    reached[at] = std::max(reached[at], n);
+    n = std::min(n, seqs_[at].shared);
+    seq = seqs_[at].source;
+  }
+}
+
+std::int32_t KvBudget::n_used_by(std::span<const SeqId> seqs, SeqId other, Pos n) const {
+  std::vector<Pos> reached(seqs_.size(), 0); // how far each one's own cells are needed
+  reach(reached, other, n);
+  for (const SeqId seq : seqs) {
+    reach(reached, seq, length(seq));
+  }
+  std::int32_t n_used = 0;
+  for (std::size_t at = 0; at < seqs_.size(); ++at) {
+    n_used += std::max(0, reached[at] - seqs_[at].shared);
+  }
+  return n_used;
+}
+
 Pos KvBudget::n_shared(SeqId seq) const {
   Pos shared = seqs_[static_cast<std::size_t>(seq)].shared;
   for (const Seq &sharer : seqs_) {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace llamabox {
@@ -32,6 +33,9 @@ public:
 
   std::int32_t n_used() const;
 
+  // Cells that at least one of these sequences holds, or that are among the first n of `other`.
+  std::int32_t n_used_by(std::span<const SeqId> seqs, SeqId other, Pos n) const;
+
   // Cells that dropping all of `seq` would free.
   std::int32_t n_freed_by_drop(SeqId seq) const;
 
@@ -42,6 +46,7 @@ private:
     SeqId source = -1; // meaningful while shared > 0
   };
 
+  void reach(std::vector<Pos> &reached, SeqId seq, Pos n) const;
   Seq &at(SeqId seq) { return seqs_[static_cast<std::size_t>(seq)]; }
   Seq *longest_sharer(SeqId source);
 

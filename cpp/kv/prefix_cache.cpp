@@ -2,53 +2,70 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <tuple>
+#include <utility>
 
 namespace llamabox {
 
-PrefixCache::PrefixCache(KvMemory &kv, std::int32_t n_seqs)
-    : kv_(kv), traits_(kv.traits()), held_(static_cast<std::size_t>(n_seqs)), budget_(n_seqs) {}
+PrefixCache::PrefixCache(KvMemory &kv, std::size_t n_parked_bytes)
+    : kv_(kv), traits_(kv.traits()), held_(static_cast<std::size_t>(traits_.n_seqs)),
+      budget_(traits_.n_seqs), parking_(kv, n_parked_bytes) {}
 
-// Tokens in common whose cells another prompt may rely on.
-Pos PrefixCache::n_common(SeqId seq, std::span<const std::int64_t> keys) const {
-  const Held &other = held(seq);
-  const auto end = std::ranges::mismatch(other.keys, keys).in1;
-  return std::min(static_cast<Pos>(end - other.keys.begin()), other.n_exact);
-}
-
-PrefixMatch PrefixCache::best_match(std::span<const std::int64_t> keys, ClassKey class_key,
-                                    std::span<const SeqId> free_seqs) const {
-  PrefixMatch best;
-  bool best_is_free = false;
+std::vector<SeqId> PrefixCache::ids(bool bound) const {
+  std::vector<SeqId> found;
   for (SeqId seq = 0; seq < static_cast<SeqId>(held_.size()); ++seq) {
-    const Held &other = held(seq);
-    const bool is_free = std::ranges::find(free_seqs, seq) != free_seqs.end();
-    if (other.class_key != class_key || (!is_free && !traits_.can_share)) {
-      continue;
-    }
-    const Pos n_held = n_common(seq, keys);
-    const Pos n = n_held > 0 ? kv_.usable_prefix(seq, n_held) : 0;
-    if (n == 0 || n < best.n) {
-      continue;
-    }
-    const bool is_better = n > best.n || (is_free && !best_is_free) ||
-                           (is_free == best_is_free && length(seq) < length(best.seq));
-    if (is_better) {
-      best = {seq, n};
-      best_is_free = is_free;
+    if (held(seq).bound == bound) {
+      found.push_back(seq);
     }
   }
+  return found;
+}
+
+PrefixMatch PrefixCache::best_match(Keys keys, const PrefixRoot &root) const {
+  PrefixMatch best;
+  tree_.find(root, keys, [&](const PrefixHolder &found) {
+    if (found.n < best.n) {
+      return false; // nor do those after it have as much
+    }
+    const SeqId seq = found.holder;
+    const bool may_take = traits_.can_share || !held(seq).bound;
+    const Pos n_held = may_take ? std::min(found.n, length(seq)) : 0;
+    const Pos n = n_held > 0 ? kv_.usable_prefix(seq, n_held) : 0;
+    const auto rank = [&](SeqId one) { return std::pair(held(one).bound, length(one)); };
+    if (n > best.n || (n > 0 && n == best.n && rank(seq) < rank(best.seq))) {
+      best = {seq, n};
+    }
+    return true;
+  });
   return best;
 }
 
-ChunkMatch PrefixCache::best_chunks(std::span<const std::int64_t> keys, ClassKey class_key,
-                                    std::span<const SeqId> free_seqs, Pos n_min) const {
+Underway PrefixCache::underway(Keys keys, const PrefixRoot &root) const {
+  Underway best;
+  tree_.find(root, keys, [&](const PrefixHolder &found) {
+    if (held(found.holder).bound && found.n > length(found.holder)) {
+      best = {found.holder, held(found.holder).binding, found.n};
+    }
+    return best.seq == kNoSeq;
+  });
+  return best;
+}
+
+bool PrefixCache::is_underway(const Underway &prefill) const {
+  return prefill.seq != kNoSeq && held(prefill.seq).bound &&
+         held(prefill.seq).binding == prefill.binding && length(prefill.seq) < prefill.n &&
+         tree_.length(prefill.seq) >= prefill.n;
+}
+
+ChunkMatch PrefixCache::best_chunks(Keys keys, const PrefixRoot &root, Pos n_min) const {
   ChunkMatch best;
-  for (const SeqId seq : free_seqs) {
+  for (const SeqId seq : retained()) {
     const Held &own = held(seq);
-    const Pos n_prefix = n_common(seq, keys);
-    const bool fits = own.class_key == class_key && n_prefix < length(seq) &&
-                      (n_prefix == 0 || kv_.usable_prefix(seq, n_prefix) == n_prefix);
-    if (!fits) {
+    const auto end = std::ranges::mismatch(own.keys, keys).in1;
+    const Pos n_prefix = std::min(static_cast<Pos>(end - own.keys.begin()), own.n_exact);
+    const bool suits = own.root == root && n_prefix < length(seq) &&
+                       (n_prefix == 0 || kv_.usable_prefix(seq, n_prefix) == n_prefix);
+    if (!suits) {
       continue;
     }
     ChunkMatch match{seq, n_prefix, {}, n_prefix};
@@ -65,36 +82,52 @@ ChunkMatch PrefixCache::best_chunks(std::span<const std::int64_t> keys, ClassKey
   return best;
 }
 
-void PrefixCache::append(SeqId seq, std::span<const std::int64_t> keys) {
-  Held &own = held(seq);
-  if (own.n_exact == length(seq)) {
-    own.n_exact += static_cast<Pos>(keys.size());
+// The id that a new sequence gets: where nothing is lost, else where least is.
+SeqId PrefixCache::id_for(const PrefixMatch &match) const {
+  const bool can_take = match.n > 0 && !held(match.seq).bound;
+  const Pos n_held = can_take ? length(match.seq) : 0;
+  const bool is_kept = can_take && held(match.seq).pinned && match.n * 2 < n_held;
+  if (can_take && (match.n == n_held || (!traits_.can_share && !is_kept))) {
+    return match.seq;
   }
-  own.keys.insert(own.keys.end(), keys.begin(), keys.end());
-  own.last_used = last_append_ = ++n_uses_;
-  budget_.grow(seq, static_cast<Pos>(keys.size()));
+  const std::vector<SeqId> free = ids(false);
+  const auto empty = std::ranges::find(free, 0, [&](SeqId seq) { return length(seq); });
+  if (empty != free.end()) {
+    return *empty;
+  }
+  if (can_take && !is_kept && match.n * 2 >= n_held) {
+    return match.seq; // its tail goes: less than any other would lose
+  }
+  return *std::ranges::min_element(free, {}, [&](SeqId seq) {
+    return std::tuple(held(seq).pinned, seq == match.seq, held(seq).last_used);
+  });
 }
 
-Pos PrefixCache::take_over(SeqId seq, const PrefixMatch &match, ClassKey class_key) {
-  if (match.seq == seq) {
+SeqId PrefixCache::bind(const PrefixMatch &match, const Binding &binding) {
+  const SeqId seq = id_for(match);
+  if (seq == match.seq) {
     trim(seq, match.n);
   } else {
-    trim(seq, 0);
-    if (match.n > 0) {
-      kv_.share(match.seq, seq, match.n);
-      budget_.share(match.seq, seq, match.n);
-      const auto &source = held(match.seq).keys;
-      held(seq).keys.assign(source.begin(), source.begin() + match.n);
-      held(seq).n_exact = match.n;
+    evict(seq);
+    if (match.n > 0 && traits_.can_share) {
+      share(match.seq, seq, match.n);
     }
   }
-  held(seq).class_key = class_key;
-  held(seq).last_used = ++n_uses_;
-  held(seq).pinned = false;
-  return length(seq);
+  Held &own = held(seq);
+  own.root = binding.root;
+  own.bound = true;
+  own.pinned = false;
+  own.parked = false;
+  own.last_used = own.binding = ++n_uses_;
+  seat(seq, binding.slot);
+  if (tree_.contains(seq)) {
+    tree_.erase(seq);
+  }
+  tree_.insert(seq, own.root, binding.keys);
+  return seq;
 }
 
-Pos PrefixCache::take_chunks(const ChunkMatch &match) {
+SeqId PrefixCache::bind_chunks(const ChunkMatch &match, const Binding &binding) {
   const SeqId seq = match.seq;
   trim(seq, match.chunks.back().from + match.chunks.back().n);
   Pos at = match.n_prefix;
@@ -107,29 +140,95 @@ Pos PrefixCache::take_chunks(const ChunkMatch &match) {
     n_gone += end - at;
     at += chunk.n;
   }
-  held(seq).last_used = ++n_uses_;
-  held(seq).pinned = false;
-  return length(seq);
+  Held &own = held(seq);
+  own.bound = true;
+  own.pinned = false;
+  own.parked = false;
+  own.last_used = own.binding = ++n_uses_;
+  seat(seq, binding.slot);
+  return seq;
+}
+
+void PrefixCache::share(SeqId from, SeqId to, Pos n) {
+  kv_.share(from, to, n);
+  n_shared_in_all_ += static_cast<std::uint64_t>(n);
+  budget_.share(from, to, n);
+  const auto &source = held(from).keys;
+  held(to).keys.assign(source.begin(), source.begin() + n);
+  held(to).n_exact = n;
+}
+
+// Of a slot, only the last sequence counts.
+void PrefixCache::seat(SeqId seq, std::int32_t slot) {
+  const SeqId last = slot == kNoSlot ? kNoSeq : seq_of(slot);
+  if (last != kNoSeq) {
+    held(last).slot = kNoSlot;
+  }
+  held(seq).slot = slot;
+}
+
+void PrefixCache::release(SeqId seq) {
+  Held &own = held(seq);
+  own.bound = false;
+  own.restoring = {};
+  if (length(seq) == 0) {
+    forget(seq);
+  } else {
+    tree_.cut(seq, own.n_exact); // what it did not come to prefill
+  }
+}
+
+void PrefixCache::index(SeqId seq) {
+  const Held &own = held(seq);
+  tree_.insert(seq, own.root, Keys(own.keys).first(static_cast<std::size_t>(own.n_exact)));
+}
+
+void PrefixCache::append(SeqId seq, Keys keys) {
+  Held &own = held(seq);
+  if (own.n_exact == length(seq)) {
+    own.n_exact += static_cast<Pos>(keys.size());
+    const Pos n_new = std::min(own.n_exact - tree_.length(seq), static_cast<Pos>(keys.size()));
+    tree_.extend(seq, n_new > 0 ? keys.last(static_cast<std::size_t>(n_new)) : Keys());
+  }
+  own.keys.insert(own.keys.end(), keys.begin(), keys.end());
+  own.last_used = last_append_ = ++n_uses_;
+  budget_.grow(seq, static_cast<Pos>(keys.size()));
 }
 
 void PrefixCache::forget(SeqId seq) {
+  Held &own = held(seq);
   kv_.trim(seq, 0);
   budget_.trim(seq, 0);
-  held(seq).keys.clear();
-  held(seq).n_exact = 0;
-  held(seq).dropped_at = 0;
-  held(seq).pinned = false;
+  own.keys.clear();
+  own.n_exact = 0;
+  own.dropped_at = 0;
+  own.pinned = false;
+  own.parked = false;
+  own.restoring = {};
+  if (own.bound) {
+    tree_.cut(seq, 0);
+    return;
+  }
+  own.slot = kNoSlot;
+  if (tree_.contains(seq)) {
+    tree_.erase(seq);
+  }
 }
 
 void PrefixCache::trim(SeqId seq, Pos n) {
   if (n == length(seq)) {
     return;
   }
+  if (n == 0) {
+    forget(seq);
+    return;
+  }
   kv_.trim(seq, n);
   budget_.trim(seq, n);
-  held(seq).keys.resize(static_cast<std::size_t>(n));
-  held(seq).n_exact = std::min(held(seq).n_exact, n);
-  held(seq).pinned = held(seq).pinned && n > 0;
+  Held &own = held(seq);
+  own.keys.resize(static_cast<std::size_t>(n));
+  own.n_exact = std::min(own.n_exact, n);
+  tree_.cut(seq, own.n_exact);
 }
 
 Pos PrefixCache::trim_to_usable(SeqId seq, Pos n) {
@@ -145,6 +244,7 @@ void PrefixCache::drop(SeqId seq, Pos begin, Pos end) {
   Held &own = held(seq);
   own.keys.erase(own.keys.begin() + begin, own.keys.begin() + end);
   own.n_exact = std::min(own.n_exact, begin);
+  tree_.cut(seq, own.n_exact);
   own.dropped_at = ++n_uses_;
 }
 
@@ -152,9 +252,24 @@ void PrefixCache::make_private(SeqId seq, Pos n, SeqId holder) {
   const Held &own = held(seq);
   const Held &other = held(holder);
   const auto end = std::ranges::mismatch(own.keys, other.keys).in1;
-  if (own.class_key == other.class_key && end - own.keys.begin() > n) {
+  if (own.root == other.root && end - own.keys.begin() > n) {
     trim_to_usable(holder, n);
   }
+}
+
+bool PrefixCache::evict_one(SeqId except) {
+  SeqId victim = kNoSeq;
+  const auto rank = [&](SeqId one) { return std::pair(held(one).pinned, held(one).last_used); };
+  for (const SeqId seq : retained()) {
+    const bool frees = seq != except && n_freed_by_drop(seq) > 0;
+    if (frees && (victim == kNoSeq || rank(seq) < rank(victim))) {
+      victim = seq;
+    }
+  }
+  if (victim != kNoSeq) {
+    evict(victim);
+  }
+  return victim != kNoSeq;
 }
 
 SavedPrefix PrefixCache::save(SeqId seq) {
@@ -169,30 +284,52 @@ SavedPrefix PrefixCache::save(SeqId seq) {
   return {own.keys, own.n_exact, kv_.save(seq)};
 }
 
-bool PrefixCache::restore(SeqId seq, const SavedPrefix &saved, ClassKey class_key) {
-  const SavedPrefix before = save(seq);
-  const bool was_pinned = is_pinned(seq);
-  forget(seq);
-  const auto fits = [&](const SavedPrefix &one) {
-    return kv_.restore(seq, one.state) && kv_.length(seq) == static_cast<Pos>(one.keys.size());
-  };
-  const bool taken = fits(saved);
+bool PrefixCache::fits(SeqId seq, const SavedPrefix &saved) {
+  const bool taken = !saved.keys.empty() && kv_.restore(seq, saved.state) &&
+                     kv_.length(seq) == static_cast<Pos>(saved.keys.size());
   if (!taken) {
     kv_.trim(seq, 0);
-    if (before.keys.empty() || !fits(before)) {
-      kv_.trim(seq, 0);
-      return false;
-    }
+  }
+  return taken;
+}
+
+bool PrefixCache::restore(std::int32_t slot, const SavedPrefix &saved, const PrefixRoot &root) {
+  const SeqId left = seq_of(slot);
+  const SeqId seq = left == kNoSeq ? id_for({}) : left;
+  const SavedPrefix before = save(seq);
+  const bool was_pinned = is_pinned(seq);
+  const std::int32_t was_in = held(seq).slot;
+  forget(seq);
+  const bool taken = fits(seq, saved);
+  if (!taken && !fits(seq, before)) {
+    return false;
   }
   Held &own = held(seq);
   const SavedPrefix &now = taken ? saved : before;
   own.keys = now.keys;
   own.n_exact = now.n_exact;
-  own.class_key = taken ? class_key : own.class_key;
-  own.pinned = !taken && was_pinned;
-  own.last_used = ++n_uses_;
+  own.root = taken ? root : own.root;
+  own.pinned = taken || was_pinned;
+  own.last_used = own.binding = ++n_uses_;
   budget_.grow(seq, static_cast<Pos>(own.keys.size()));
+  index(seq);
+  seat(seq, taken ? slot : was_in);
   return taken;
+}
+
+SeqId PrefixCache::seq_of(std::int32_t slot) const {
+  const auto known = std::ranges::find(held_, slot, &Held::slot);
+  return known == held_.end() ? kNoSeq : static_cast<SeqId>(known - held_.begin());
+}
+
+std::vector<SeqId> PrefixCache::retained() const {
+  std::vector<SeqId> found = ids(false);
+  std::erase_if(found, [&](SeqId seq) { return length(seq) == 0; });
+  return found;
+}
+
+std::int32_t PrefixCache::n_used_by_bound(const PrefixMatch &match) const {
+  return budget_.n_used_by(ids(true), match.seq, match.n);
 }
 
 } // namespace llamabox

@@ -53,7 +53,7 @@ void resolve_threads(ContextParams &params) {
 }
 
 LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &params)
-    : params_(params), row_positions_(model.get(), params.n_slots) {
+    : params_(params), row_positions_(model.get(), n_sequence_ids(model.get(), params)) {
   check_context_params(model.get(), params_);
   resolve_threads(params_);
   check_placements(threadpool_params(params_));
@@ -66,8 +66,11 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
   const std::int64_t n_drafted =
       std::min(std::int64_t{params_.n_slots} * params_.n_draft_max, kMostDraftRows);
   const std::int64_t wanted = params_.n_slots + n_drafted;
-  n_outputs_max_ =
-      static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params_.n_batch, n_ctx}));
+  const std::int32_t n_seqs = n_sequence_ids(model.get(), params_);
+  upstream.n_seq_max = static_cast<std::uint32_t>(n_seqs);
+  // Upstream wants as many as there are ids.
+  n_outputs_max_ = std::max(
+      n_seqs, static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params_.n_batch, n_ctx})));
   upstream.n_outputs_max = static_cast<std::uint32_t>(n_outputs_max_);
 
   const LogCapture capture;

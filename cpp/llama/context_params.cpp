@@ -131,6 +131,28 @@ void check_context_params(const llama_model *model, const ContextParams &params)
   }
 }
 
+std::int32_t n_sequence_ids(const llama_model *model, const ContextParams &params) {
+  // In split memory an id is a buffer of cells, in recurrent memory a state, whether used or not.
+  if (!params.kv_unified || llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) {
+    return params.n_slots;
+  }
+  // An id of unified memory is a bit of each cell. What it costs is a row of logits in two buffers,
+  // and upstream compares all ids with each other at every batch.
+  constexpr std::int64_t kMaxSpareIds = 60;
+  constexpr std::int64_t kMaxLogitsBytes = std::int64_t{64} << 20;
+  const std::int64_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
+  const auto n_bytes = 2 * n_vocab * static_cast<std::int64_t>(sizeof(float));
+  std::int64_t n_spare = std::clamp<std::int64_t>(kMaxLogitsBytes / n_bytes, 4, kMaxSpareIds);
+  if (llama_model_n_swa(model) > 0 && !params.swa_full) {
+    n_spare = std::min<std::int64_t>(n_spare, params.n_slots); // each has a window of cells
+  }
+  const std::int32_t n_ctx = params.n_ctx > 0 ? params.n_ctx : llama_model_n_ctx_train(model);
+  const auto n_max = static_cast<std::int64_t>(llama_max_parallel_sequences());
+  const std::int64_t n_rows = std::min(params.n_batch, n_ctx); // of a batch, and of its outputs
+  return static_cast<std::int32_t>(
+      std::max<std::int64_t>(params.n_slots, std::min({params.n_slots + n_spare, n_max, n_rows})));
+}
+
 llama_context_params upstream_context_params(const ContextParams &params) {
   llama_context_params upstream = llama_context_default_params();
   upstream.n_ctx = static_cast<std::uint32_t>(params.n_ctx);

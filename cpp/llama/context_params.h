@@ -13,6 +13,10 @@ namespace llamabox {
 void check_context_params(const llama_model *model, const ContextParams &params);
 
 // REQUIRES: check_context_params() accepts them and the numbers of threads are not 0.
+// Sequence ids of a context: one for each slot, and where they cost next to nothing some for what
+// ended sequences leave in KV.
+std::int32_t n_sequence_ids(const llama_model *model, const ContextParams &params);
+
 llama_context_params upstream_context_params(const ContextParams &params);
 
 } // namespace llamabox

@@ -41,7 +41,7 @@ std::int32_t window_cells(const LoadedContext &context, std::int32_t n_window) {
   if (context.params().swa_full) {
     return static_cast<std::int32_t>(n_seq);
   }
-  const std::int64_t n_windows = context.params().kv_unified ? context.params().n_slots : 1;
+  const std::int64_t n_windows = context.params().kv_unified ? llama_n_seq_max(context.get()) : 1;
   const auto n_ubatch = static_cast<std::int64_t>(llama_n_ubatch(context.get()));
   const std::int64_t n = std::min(n_seq, n_window * n_windows + n_ubatch);
   return static_cast<std::int32_t>((n + 255) / 256 * 256);
@@ -51,16 +51,16 @@ std::int32_t window_cells(const LoadedContext &context, std::int32_t n_window) {
 
 LlamaKvMemory::LlamaKvMemory(LoadedContext &context)
     : context_(context.get()), memory_(llama_get_memory(context.get())),
-      rows_(context.row_positions()), n_slots_(context.params().n_slots),
-      can_cut_(can_cut(llama_get_model(context.get()))) {
+      rows_(context.row_positions()), can_cut_(can_cut(llama_get_model(context.get()))) {
   const llama_model *model = llama_get_model(context.get());
   const bool unified = context.params().kv_unified;
   traits_.kind = kind_of(model, unified);
+  traits_.n_seqs = static_cast<SeqId>(llama_n_seq_max(context.get()));
   traits_.n_cells = static_cast<std::int32_t>(llama_n_ctx(context.get()));
   if (traits_.kind == KvKind::kRecurrent) {
     // A state is of one size whatever the length, and there is one for each slot: tokens of
     // different sequences compete for nothing.
-    const std::int64_t n = std::int64_t{traits_.n_cells} * n_slots_;
+    const std::int64_t n = std::int64_t{traits_.n_cells} * context.params().n_slots;
     traits_.n_cells = static_cast<std::int32_t>(
         std::min<std::int64_t>(n, std::numeric_limits<std::int32_t>::max()));
   }
@@ -71,12 +71,18 @@ LlamaKvMemory::LlamaKvMemory(LoadedContext &context)
   traits_.can_share =
       unified && (traits_.kind == KvKind::kUnified || traits_.kind == KvKind::kSlidingWindow);
   traits_.can_cut = can_cut_;
+  // Upstream reads and writes whole sequences: a range passes through a sequence of its own.
+  traits_.can_copy_ranges =
+      traits_.kind == KvKind::kUnified && can_cut_ && traits_.n_seqs > context.params().n_slots;
+  if (traits_.can_copy_ranges) {
+    scratch_ = --traits_.n_seqs;
+  }
   // Upstream says yes for recurrent states too, which cannot forget a token.
   traits_.can_shift = can_cut_ && !rows_.counts() && llama_memory_can_shift(memory_);
 }
 
 void LlamaKvMemory::check(SeqId seq) const {
-  if (seq < 0 || seq >= n_slots_) {
+  if (seq < 0 || seq >= traits_.n_seqs) {
     throw Error(ErrorCode::kInternal, "sequence " + std::to_string(seq) + " does not exist");
   }
 }
@@ -130,6 +136,24 @@ void LlamaKvMemory::share(SeqId from, SeqId to, Pos n) {
   if (n > 0) {
     llama_memory_seq_cp(memory_, from, to, 0, rows_.cut(from, n));
     rows_.share(from, to, n);
+    if (can_cut_ && traits_.n_window > 0 && traits_.n_window_cells < traits_.n_cells) {
+      make_window_private(to);
+    }
+  }
+}
+
+// Upstream gives a cell of the window pool to another token once it has left the window of the one
+// sequence that holds it. A cell that two sequences hold never leaves, so sharing would fill the
+// pool, which has room for a window of each id. The copy has the cells of the last window only.
+void LlamaKvMemory::make_window_private(SeqId seq) {
+  constexpr llama_state_seq_flags kWindow = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
+  window_.resize(llama_state_seq_get_size_ext(context_, seq, kWindow));
+  const std::size_t n = window_.size();
+  if (llama_state_seq_get_data_ext(context_, window_.data(), n, seq, kWindow) != n ||
+      llama_state_seq_set_data_ext(context_, window_.data(), n, seq, kWindow) != n) {
+    trim(seq, 0);
+    throw Error(ErrorCode::kInternal,
+                "the window of sequence " + std::to_string(seq) + " cannot be copied");
   }
 }
 
@@ -154,15 +178,43 @@ std::vector<std::uint8_t> LlamaKvMemory::save(SeqId seq) {
   return state;
 }
 
+bool LlamaKvMemory::read(SeqId seq, std::span<const std::uint8_t> state) {
+  return llama_state_seq_set_data(context_, state.data(), state.size(), seq) == state.size();
+}
+
 bool LlamaKvMemory::restore(SeqId seq, std::span<const std::uint8_t> state) {
   check(seq);
-  const bool fits =
-      llama_state_seq_set_data(context_, state.data(), state.size(), seq) == state.size();
+  const bool fits = read(seq, state);
   // Nothing else is ever saved.
   rows_.set_text(seq, fits ? llama_memory_seq_pos_max(memory_, seq) + 1 : 0);
   if (!fits) {
     trim(seq, 0);
   }
+  return fits;
+}
+
+std::vector<std::uint8_t> LlamaKvMemory::save_range(SeqId seq, Pos begin, Pos end) {
+  check(seq);
+  llama_memory_seq_cp(memory_, seq, scratch_, begin, end);
+  std::vector<std::uint8_t> state(llama_state_seq_get_size(context_, scratch_));
+  const std::size_t n = llama_state_seq_get_data(context_, state.data(), state.size(), scratch_);
+  llama_memory_seq_rm(memory_, scratch_, -1, -1);
+  if (state.empty() || n != state.size()) {
+    throw Error(ErrorCode::kInternal, "the tokens " + std::to_string(begin) + " to " +
+                                          std::to_string(end) + " of sequence " +
+                                          std::to_string(seq) + " cannot be read");
+  }
+  return state;
+}
+
+bool LlamaKvMemory::restore_range(SeqId seq, std::span<const std::uint8_t> state) {
+  check(seq);
+  const bool fits = read(scratch_, state);
+  if (fits) {
+    llama_memory_seq_cp(memory_, scratch_, seq, -1, -1);
+    rows_.set_text(seq, llama_memory_seq_pos_max(memory_, seq) + 1);
+  }
+  llama_memory_seq_rm(memory_, scratch_, -1, -1);
   return fits;
 }
 

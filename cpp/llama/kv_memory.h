@@ -1,7 +1,7 @@
 // The memory of a llama.cpp context as the engine sees it. What differs between kinds of model is
 // decided here once: recurrent and hybrid states cannot go back, a sliding window can only go back
 // while the window before the new end is still held, and sequences share cells only where copying
-// a sequence changes no data.
+// a sequence changes no data, or no more than a window.
 // Thread rule: engine thread, except traits(). Covered by tests/cpp/llama/kv_memory_test.cpp.
 #pragma once
 
@@ -29,16 +29,21 @@ public:
   void drop(SeqId seq, Pos begin, Pos end) override;
   std::vector<std::uint8_t> save(SeqId seq) override;
   bool restore(SeqId seq, std::span<const std::uint8_t> state) override;
+  std::vector<std::uint8_t> save_range(SeqId seq, Pos begin, Pos end) override;
+  bool restore_range(SeqId seq, std::span<const std::uint8_t> state) override;
 
 private:
   void check(SeqId seq) const;
+  void make_window_private(SeqId seq);
+  bool read(SeqId seq, std::span<const std::uint8_t> state);
 
   llama_context *context_;
   llama_memory_t memory_;
   RowPositions &rows_;
-  std::int32_t n_slots_;
   bool can_cut_; // a tail can be removed
   KvTraits traits_;
+  SeqId scratch_ = kNoSeq;           // an id for ranges on their way; no sequence has it
+  std::vector<std::uint8_t> window_; // of the copy under way; kept for its memory
 };
 
 } // namespace llamabox

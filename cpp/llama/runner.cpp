@@ -7,8 +7,9 @@ namespace llamabox {
 
 LlamaRunner::LlamaRunner(LoadedContext &context, LoadedAdapters &adapters)
     : owner_(context), adapters_(adapters), context_(context.get()),
-      n_slots_(context.params().n_slots), n_outputs_max_(context.n_outputs_max()),
-      batch_(llama_batch_ext_init(context.get())), has_servers_(has_rpc_servers()) {
+      n_seqs_(static_cast<SeqId>(llama_n_seq_max(context.get()))),
+      n_outputs_max_(context.n_outputs_max()), batch_(llama_batch_ext_init(context.get())),
+      has_servers_(has_rpc_servers()) {
   const llama_model *model = llama_get_model(context_);
   limits_.n_ctx = static_cast<std::int32_t>(llama_n_ctx_seq(context_));
   limits_.n_batch = static_cast<std::int32_t>(llama_n_batch(context_));
@@ -75,7 +76,7 @@ bool LlamaRunner::fill(const Batch &batch) {
 }
 
 bool LlamaRunner::add(const Row &row) {
-  if (row.seq < 0 || row.seq >= n_slots_) {
+  if (row.seq < 0 || row.seq >= n_seqs_) {
     return false;
   }
   const llama_embd embd = {row.embd, 1, static_cast<std::size_t>(limits_.n_embd)};

@@ -39,7 +39,7 @@ private:
   LoadedAdapters &adapters_;
   llama_context *context_;
   RunnerLimits limits_;
-  std::int32_t n_slots_;
+  SeqId n_seqs_; // ids there are
   std::int32_t n_outputs_max_;
   std::unique_ptr<llama_batch_ext, FreeBatch> batch_;
   const bool has_servers_;                  // a part of the model may be on another machine

@@ -16,12 +16,14 @@ enum class KvKind : std::uint8_t { kUnified, kSplit, kSlidingWindow, kRecurrent,
 
 struct KvTraits {
   KvKind kind = KvKind::kUnified;
+  std::int32_t n_seqs = 1;         // sequence ids there are, from 0; at least one for each slot
   std::int32_t n_cells = 0;        // cells of the pool that sequences compete for
   std::int32_t n_window_cells = 0; // cells of the second pool of a sliding-window model, else 0
   std::int32_t n_window = 0;       // tokens a sliding-window layer sees, else 0
   bool can_share = false;          // share() costs no cells
   bool can_cut = true;             // any tail can be removed
   bool can_shift = false;          // drop() works: tokens inside a sequence can leave it
+  bool can_copy_ranges = false;    // save_range() and restore_range() work
 };
 
 class KvMemory {
@@ -57,6 +59,14 @@ public:
   // Lets `seq` hold what save() gave. False: it does not fit, or is of another layout; `seq` is
   // empty then. REQUIRES: bytes of save(), unchanged.
   virtual bool restore(SeqId seq, std::span<const std::uint8_t> state) = 0;
+
+  // The tokens [begin, end) of `seq`, for restore_range(). REQUIRES of both:
+  // traits().can_copy_ranges; of this one: they were not moved.
+  virtual std::vector<std::uint8_t> save_range(SeqId seq, Pos begin, Pos end) = 0;
+
+  // Appends what save_range() gave to `seq`, which holds the tokens before it. False: there are not
+  // as many cells; nothing has changed.
+  virtual bool restore_range(SeqId seq, std::span<const std::uint8_t> state) = 0;
 };
 
 } // namespace llamabox

@@ -36,6 +36,12 @@ public:
   void drop(SeqId /*seq*/, Pos /*begin*/, Pos /*end*/) override {}
   std::vector<std::uint8_t> save(SeqId /*seq*/) override { return {}; }
   bool restore(SeqId /*seq*/, std::span<const std::uint8_t> /*state*/) override { return false; }
+  std::vector<std::uint8_t> save_range(SeqId /*seq*/, Pos /*begin*/, Pos /*end*/) override {
+    return {};
+  }
+  bool restore_range(SeqId /*seq*/, std::span<const std::uint8_t> /*state*/) override {
+    return false;
+  }
 };
 
 } // namespace llamabox

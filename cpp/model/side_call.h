@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace llamabox {
@@ -20,6 +21,7 @@ struct SideCall {
   std::vector<LoraScale> loras;     // set_lora
   std::int32_t slot = kNoSlot;      // slot_*
   std::shared_ptr<SavedSlot> saved; // slot_restore; taken from the call
+  std::string share_group;          // slot_restore: of requests that may find it
 };
 
 } // namespace llamabox

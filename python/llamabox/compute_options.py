@@ -87,6 +87,8 @@ _CACHE_OPTIONS = (
                 Assign("engine.kv_unified", False)),
     _completion("--no-cache-prompt", "Do not reuse what an earlier request left in the cells",
                 Assign("engine.cache_prompt", False)),
+    _completion("--cache-ram", "MiB of RAM for what the cells have no room for; 0 = none",
+                Store("engine.cache_ram_mib", integer(0, 1 << 24)), "1/4 of free, <= 8192"),
     _completion("-dt --defrag-thold", "Without effect: the cells need no defragmentation",
                 Store("engine.defrag_thold", real())),
 )  # fmt: skip

@@ -129,15 +129,15 @@ class EngineConfig:
     type_v: str = "f16"
     # One pool of cells for all slots; else each slot has its part of the context.
     kv_unified: bool = True
-    # Reuse what an earlier request left in the cells.
+    # Reuse what an earlier request left in the cells, or in so much RAM; None is by what is free.
     cache_prompt: bool = True
+    cache_ram_mib: int | None = None
     # Whether special tokens are part of the answers' text.
     special: bool = False
     # Most tokens per second that a request may ask for by its header; 0 reads no header, None is
     # what the model does when it is measured at the start.
     tokens_per_second: int | None = 0
-    # Read and not used: the cells need no defragmentation.
-    defrag_thold: float = 0.1
+    defrag_thold: float = 0.1  # read and not used: the cells need no defragmentation
 
 
 @dataclass(frozen=True, slots=True)

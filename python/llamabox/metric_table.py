@@ -50,6 +50,10 @@ COUNTERS = (
         "prefix_cache_queried_tokens", "Prompt tokens looked up in KV.", "n_looked_up_tokens"
     ),
     FromStats("prefix_cache_hit_tokens", "Of these, tokens found there.", "n_cached_tokens"),
+    FromStats("shared_tokens", "Of these, in cells that another sequence held.", "n_shared_tokens"),
+    FromStats("joined_tokens", "Of these, that another request read first.", "n_joined_tokens"),
+    FromStats("restored_tokens", "Of these, copied back from RAM.", "n_restored_tokens"),
+    FromStats("parked_tokens", "Tokens copied from KV to RAM.", "n_parked_tokens"),
     FromStats("engine_requests", "Requests accepted by the engine.", "n_requests"),
     FromStats(
         "preemptions", "Sequences whose KV was taken away to be filled again.", "n_preempted"
@@ -64,6 +68,7 @@ COUNTERS = (
 )
 GAUGES = (
     FromStats("slots", "Sequences that can run at once.", "n_slots"),
+    FromStats("parked_bytes", "RAM that parked prefixes take.", "n_parked_bytes"),
     FromStats("slots_busy", "Sequences that run now.", "n_slots_busy"),
     FromStats("requests_waiting", "Requests that wait for a slot.", "n_waiting"),
     FromStats("kv_cache_tokens", "KV-cache tokens.", "n_kv_used"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ from llamabox.config import ServerConfig
 from llamabox.draft_config import DraftConfig
 from llamabox.engine import CoreModule, Engine
 from llamabox.errors import InvalidArgumentError, LoadFailedError
+from llamabox.host_memory import available_bytes, default_cache_mib
+from llamabox.log import fields
 from llamabox.slot_files import slot_folder
 from llamabox.upstream_log import least_level
+
+_logger = logging.getLogger(__name__)
 
 
 def prepare_core(config: ServerConfig, log_fd: int) -> None:
@@ -42,6 +47,7 @@ def load_engine(
         n_queue=config.engine.max_queue,
         itl_target_ms=config.engine.itl_target_ms,
         cache_prompt=config.engine.cache_prompt,
+        cache_ram_bytes=_cache_ram_mib(config) << 20,
         context_shift=config.context.shift,
         n_keep=-1 if config.context.n_keep is None else config.context.n_keep,
         n_cache_reuse=config.context.n_cache_reuse,
@@ -53,6 +59,16 @@ def load_engine(
         n_media_cached=config.media.n_cached,
     )
     return Engine(_core, _core.Engine(models, params), folder)
+
+
+def _cache_ram_mib(config: ServerConfig) -> int:
+    mib = config.engine.cache_ram_mib
+    if not config.engine.cache_prompt:
+        return 0
+    if mib is None:
+        mib = default_cache_mib(available_bytes())
+        _logger.info("RAM for prompts that leave KV", extra=fields(cache_ram_mib=mib))
+    return mib
 
 
 def _check_sampling(models: _core.Models, sampling: _core.SamplingParams) -> None:

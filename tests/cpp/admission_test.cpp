@@ -11,9 +11,12 @@ using namespace llamabox;
 namespace {
 
 struct Setup {
-  explicit Setup(std::int32_t n_cells, std::int32_t n_slots = 3)
-      : kv({.kind = KvKind::kUnified, .n_cells = n_cells, .can_share = true}, n_slots),
-        slots(n_slots), cache(kv, n_slots), admission(slots, queue, cache) {}
+  explicit Setup(std::int32_t n_cells, std::int32_t n_slots = 3, std::int32_t n_spare = 0)
+      : kv({.kind = KvKind::kUnified,
+            .n_seqs = n_slots + n_spare,
+            .n_cells = n_cells,
+            .can_share = true}),
+        slots(n_slots), cache(kv), admission(slots, queue, cache) {}
 
   void wait(const std::string &text, LiveRequest *request = nullptr) {
     auto sequence = std::make_unique<Sequence>();
@@ -32,10 +35,10 @@ struct Setup {
     for (Pos i = sequence.n_past; i < sequence.n_tokens(); ++i) {
       Row row;
       row.token = sequence.tokens[static_cast<std::size_t>(i)];
-      row.seq = sequence.slot;
+      row.seq = sequence.seq;
       kv.append(row);
     }
-    cache.append(sequence.slot, sequence.keys_at(sequence.n_past, sequence.n_left()));
+    cache.append(sequence.seq, sequence.keys_at(sequence.n_past, sequence.n_left()));
     sequence.n_past = sequence.n_tokens();
     sequence.phase = Phase::kDecode;
   }
@@ -60,7 +63,7 @@ TEST_CASE("what does not fit waits, and those behind it too") {
   REQUIRE(admitted.size() == 1);
   setup.prefill(*admitted[0]);
   CHECK(setup.admission.admit().empty());
-  setup.slots.release(admitted[0]->slot);
+  setup.admission.release(admitted[0]->slot);
   CHECK(setup.admission.admit().size() == 2); // the retained prefix of the first is evicted
 }
 
@@ -77,8 +80,8 @@ TEST_CASE("a retained prefix is taken in place, its neighbour is left alone") {
   for (Sequence *sequence : setup.admission.admit()) {
     setup.prefill(*sequence);
   }
-  setup.slots.release(0);
-  setup.slots.release(1);
+  setup.admission.release(0);
+  setup.admission.release(1);
   setup.wait("system prompt. second");
   const auto admitted = setup.admission.admit();
   REQUIRE(admitted.size() == 1);
@@ -86,31 +89,33 @@ TEST_CASE("a retained prefix is taken in place, its neighbour is left alone") {
   CHECK(setup.cache.length(1) == 14);
 }
 
-TEST_CASE("a short match does not destroy a long retained prefix while another slot is free") {
+TEST_CASE("a short match does not destroy a long retained prefix while another id is free") {
   Setup setup(1000);
   setup.wait("sys. " + std::string(200, 'x'));
-  setup.prefill(*setup.admission.admit().at(0));
-  setup.slots.release(0);
+  Sequence &first = *setup.admission.admit().at(0);
+  setup.prefill(first);
+  const SeqId retained = first.seq;
+  setup.admission.release(0);
   setup.wait("sys. short");
   const auto admitted = setup.admission.admit();
   REQUIRE(admitted.size() == 1);
-  CHECK(admitted[0]->slot != 0);
+  CHECK(admitted[0]->seq != retained);
   CHECK(admitted[0]->n_past == 5);
-  CHECK(setup.cache.length(0) == 205);
+  CHECK(setup.cache.length(retained) == 205);
 }
 
-TEST_CASE("a sibling waits for the prefill it will share, others need not") {
+TEST_CASE("a choice waits for the prefill it will share, others need not") {
   Setup setup(1000);
   LiveRequest request;
-  setup.wait("shared prompt", &request);
-  setup.wait("shared prompt", &request);
+  setup.wait("the choices share this prompt", &request);
+  setup.wait("the choices share this prompt", &request);
   setup.wait("someone else");
   const auto first = setup.admission.admit();
   CHECK(first.size() == 2);
   setup.prefill(*first[0]);
   const auto second = setup.admission.admit();
   REQUIRE(second.size() == 1);
-  CHECK(second[0]->n_past == 12);
+  CHECK(second[0]->n_past == 28);
 }
 
 TEST_CASE("the youngest is preempted, never the last one running") {
@@ -167,20 +172,20 @@ TEST_CASE("a pinned prefix goes last, and is taken by whom it suits") {
     setup.prefill(*sequence);
   }
   for (std::int32_t slot = 0; slot < 3; ++slot) {
-    setup.slots.release(slot);
+    setup.admission.release(slot);
   }
   setup.cache.pin(0); // the one used least recently
   REQUIRE(setup.admission.evict_retained());
   REQUIRE(setup.admission.evict_retained());
   CHECK(setup.cache.length(0) == 11);
   setup.wait("something else");
-  CHECK(setup.admission.admit()[0]->slot != 0);
+  CHECK(setup.admission.admit()[0]->seq != 0);
   setup.wait("pinned text goes on");
   const auto suited = setup.admission.admit();
-  CHECK(suited[0]->slot == 0);
+  CHECK(suited[0]->seq == 0);
   CHECK(suited[0]->n_past == 11);
   CHECK_FALSE(setup.cache.is_pinned(0));
-  setup.slots.release(0);
+  setup.admission.release(suited[0]->slot);
   setup.cache.pin(0);
   CHECK(setup.admission.evict_retained()); // nothing else is left
 }

@@ -13,7 +13,8 @@ Sequence sequence_of(std::vector<Token> tokens, std::int32_t n_prompt, Pos n_pas
   sequence.prompt = prompt;
   sequence.tokens = std::move(tokens);
   sequence.n_past = n_past;
-  sequence.slot = 3;
+  sequence.slot = 1;
+  sequence.seq = 3;
   return sequence;
 }
 

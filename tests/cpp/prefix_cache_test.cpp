@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <numeric>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,16 +14,29 @@ namespace {
 std::vector<std::int64_t> keys_of(const std::string &text) { return {text.begin(), text.end()}; }
 
 struct Setup {
-  explicit Setup(KvKind kind)
+  explicit Setup(KvKind kind, std::int32_t n_seqs = 4)
       : kv({.kind = kind,
+            .n_seqs = n_seqs,
             .n_cells = 1000,
             .can_share = kind == KvKind::kUnified,
-            .can_shift = kind == KvKind::kUnified},
-           4),
-        cache(kv, 4) {}
+            .can_shift = kind == KvKind::kUnified}),
+        cache(kv) {}
 
-  void fill(SeqId seq, const std::string &text, ClassKey class_key = 0) {
-    cache.take_over(seq, {}, class_key);
+  // As a sequence in the slot that has decoded the text beyond what it found in KV.
+  SeqId run(const std::string &text, std::int32_t slot = 0, const PrefixRoot &root = {}) {
+    const auto keys = keys_of(text);
+    const SeqId seq = cache.bind(cache.best_match(keys, root), {root, slot, keys});
+    decode(seq, text.substr(static_cast<std::size_t>(cache.length(seq))));
+    return seq;
+  }
+
+  SeqId retain(const std::string &text, std::int32_t slot = 0, const PrefixRoot &root = {}) {
+    const SeqId seq = run(text, slot, root);
+    cache.release(seq);
+    return seq;
+  }
+
+  void decode(SeqId seq, const std::string &text) {
     for (const char c : text) {
       Row row;
       row.token = c;
@@ -33,105 +46,157 @@ struct Setup {
     cache.append(seq, keys_of(text));
   }
 
+  PrefixMatch match(const std::string &text, const PrefixRoot &root = {}) const {
+    return cache.best_match(keys_of(text), root);
+  }
+
   FakeKv kv;
   PrefixCache cache;
 };
-
-const std::vector<SeqId> kAllFree{0, 1, 2, 3};
 
 } // namespace
 
 TEST_CASE("the longest prefix wins, among equals the one that loses least") {
   Setup setup(KvKind::kUnified);
-  setup.fill(0, "hello world and more");
-  setup.fill(1, "hello world");
-  setup.fill(2, "help");
-  const PrefixMatch match = setup.cache.best_match(keys_of("hello world!"), 0, kAllFree);
-  CHECK(match.seq == 1);
-  CHECK(match.n == 11);
-  CHECK(setup.cache.best_match(keys_of("nothing"), 0, kAllFree).seq == -1);
-  CHECK(setup.cache.best_match(keys_of("hello"), 9, kAllFree).seq == -1);
+  setup.retain("help");
+  const SeqId longer = setup.retain("hello world and more");
+  setup.retain("no");
+  const SeqId seq = setup.run("hello world");
+  CHECK(seq != longer); // shared into an id of its own
+  setup.cache.release(seq);
+  CHECK(setup.match("hello world!").seq == seq);
+  CHECK(setup.match("hello world!").n == 11);
+  CHECK(setup.match("xyz").seq == kNoSeq);
+  CHECK(setup.match("hello", {9, 0}).seq == kNoSeq);
+  CHECK(setup.match("hello", {0, 9}).seq == kNoSeq);
 }
 
 TEST_CASE("a running holder is used where memory shares, and skipped where not") {
-  const std::vector<SeqId> others{1, 2, 3};
   Setup unified(KvKind::kUnified);
-  unified.fill(0, "prefix");
-  CHECK(unified.cache.best_match(keys_of("prefix!"), 0, others).seq == 0);
+  const SeqId seq = unified.run("prefix");
+  CHECK(unified.match("prefix!").seq == seq);
   Setup split(KvKind::kSplit);
-  split.fill(0, "prefix");
-  CHECK(split.cache.best_match(keys_of("prefix!"), 0, others).seq == -1);
+  split.run("prefix");
+  CHECK(split.match("prefix!").seq == kNoSeq);
 }
 
-TEST_CASE("taking over shares or trims, and memory and cache agree") {
+TEST_CASE("what an ended sequence left stays in place while ids are free") {
+  Setup setup(KvKind::kUnified, 3);
+  const SeqId first = setup.retain("the first text");
+  const SeqId second = setup.retain("a second one");
+  CHECK(first != second);
+  CHECK(setup.kv.n_shares == 0);
+  const SeqId again = setup.run("the first text goes on");
+  CHECK(again == first); // nothing of it is lost
+  CHECK(setup.kv.n_shares == 0);
+  setup.cache.release(again);
+  setup.retain("number three");
+  setup.retain("xyz"); // ids have run out: the least recently used goes
+  CHECK(setup.match("a second one").n == 0);
+  CHECK(setup.match("the first text goes on").n == 22);
+  CHECK(setup.cache.n_used() == setup.kv.n_used());
+}
+
+TEST_CASE("a slot knows what its last sequence left, until that is gone") {
+  Setup setup(KvKind::kUnified, 2);
+  const SeqId seq = setup.retain("left behind", 1);
+  CHECK(setup.cache.seq_of(1) == seq);
+  CHECK(setup.cache.seq_of(0) == kNoSeq);
+  const SeqId other = setup.retain("another", 1);
+  CHECK(setup.cache.seq_of(1) == other);
+  CHECK(setup.match("left behind").seq == seq);
+  setup.cache.forget(other);
+  CHECK(setup.cache.seq_of(1) == kNoSeq);
+}
+
+TEST_CASE("a prefill under way is found until it has come so far or ended") {
   Setup setup(KvKind::kUnified);
-  setup.fill(0, "hello world");
-  CHECK(setup.cache.take_over(1, {0, 5}, 0) == 5);
-  CHECK(setup.kv.length(1) == 5);
-  CHECK(setup.cache.n_used() == setup.kv.n_used());
-  CHECK(setup.cache.take_over(0, {0, 3}, 0) == 3);
-  CHECK(setup.kv.length(0) == 3);
-  CHECK(setup.cache.n_used() == setup.kv.n_used());
-  setup.cache.forget(1);
-  CHECK(setup.kv.length(1) == 0);
-  CHECK(setup.cache.n_used() == 3);
+  const auto keys = keys_of("a long common beginning, one");
+  const SeqId leader = setup.cache.bind({}, {{}, 0, keys});
+  const auto wanted = keys_of("a long common beginning, two");
+  const Underway prefill = setup.cache.underway(wanted, {});
+  CHECK(prefill.seq == leader);
+  CHECK(prefill.n == 25);
+  CHECK(setup.cache.is_underway(prefill));
+  setup.decode(leader, "a long common");
+  CHECK(setup.cache.is_underway(prefill));
+  CHECK(setup.match("a long common beginning, two").n == 13);
+  setup.decode(leader, " beginning, o");
+  CHECK_FALSE(setup.cache.is_underway(prefill));
+  CHECK(setup.cache.underway(wanted, {}).seq == kNoSeq);
+  CHECK(setup.cache.underway(keys, {}).n == 28);
+  setup.cache.release(leader);
+  CHECK(setup.cache.underway(keys, {}).seq == kNoSeq);
+  CHECK(setup.match("a long common beginning, one").n == 26);
+  const SeqId next = setup.cache.bind({}, {{}, 0, keys});
+  CHECK(setup.cache.is_underway({next, prefill.binding, 10}) == false);
 }
 
 TEST_CASE("a recurrent state is taken whole or not at all") {
   Setup setup(KvKind::kRecurrent);
-  setup.fill(0, "state");
-  CHECK(setup.cache.best_match(keys_of("state goes on"), 0, kAllFree).n == 5);
-  CHECK(setup.cache.best_match(keys_of("stat"), 0, kAllFree).n == 0);
+  setup.retain("state");
+  CHECK(setup.match("state goes on").n == 5);
+  CHECK(setup.match("stat").n == 0);
 }
 
 TEST_CASE("what moved is no prefix, what stands before it is") {
   Setup setup(KvKind::kUnified);
-  setup.fill(0, "hello big world");
-  setup.cache.drop(0, 5, 9);
-  CHECK(setup.cache.length(0) == 11);
-  CHECK(setup.kv.length(0) == 11);
-  CHECK(setup.cache.best_match(keys_of("hello world and more"), 0, kAllFree).n == 5);
+  const SeqId seq = setup.run("hello big world");
+  setup.cache.drop(seq, 5, 9);
+  CHECK(setup.cache.length(seq) == 11);
+  CHECK(setup.kv.length(seq) == 11);
+  CHECK(setup.match("hello world and more").n == 5);
   CHECK(setup.cache.n_used() == setup.kv.n_used());
-  setup.cache.trim(0, 5);
-  for (const char c : std::string(" you")) {
-    setup.kv.append({.token = c});
-  }
-  setup.cache.append(0, keys_of(" you"));
-  CHECK(setup.cache.best_match(keys_of("hello you"), 0, kAllFree).n == 9);
+  setup.cache.trim(seq, 5);
+  setup.decode(seq, " you");
+  CHECK(setup.match("hello you").n == 9);
 }
 
 TEST_CASE("cells that others hold are known, and given up by those who may") {
   Setup setup(KvKind::kUnified);
-  setup.fill(0, "a shared prefix, and the rest");
-  CHECK(setup.cache.n_shared(0) == 0);
-  setup.cache.take_over(1, {0, 15}, 0);
-  setup.cache.take_over(2, {1, 8}, 0);
-  CHECK(setup.cache.n_shared(0) == 15);
-  CHECK(setup.cache.n_shared(1) == 15);
-  CHECK(setup.cache.n_shared(2) == 8);
-  setup.cache.make_private(0, 4, 1);
-  CHECK(setup.cache.n_shared(0) == 8);
-  setup.cache.make_private(0, 4, 2);
-  CHECK(setup.cache.n_shared(0) == 4);
-  CHECK(setup.cache.length(0) == 29);
-  CHECK(setup.cache.length(1) == 4);
-  setup.cache.drop(0, 2, 10); // moves only what is its own
-  CHECK(setup.cache.n_shared(0) == 2);
+  const SeqId a = setup.run("a shared prefix, and the rest");
+  CHECK(setup.cache.n_shared(a) == 0);
+  const SeqId b = setup.run("a shared prefix");
+  const SeqId c = setup.run("a shared");
+  CHECK(setup.cache.n_shared(a) == 15);
+  CHECK(setup.cache.n_shared(b) == 15);
+  CHECK(setup.cache.n_shared(c) == 8);
+  setup.cache.make_private(a, 4, b);
+  CHECK(setup.cache.n_shared(a) == 8);
+  setup.cache.make_private(a, 4, c);
+  CHECK(setup.cache.n_shared(a) == 4);
+  CHECK(setup.cache.length(a) == 29);
+  CHECK(setup.cache.length(b) == 4);
+  setup.cache.drop(a, 4, 10); // moves only what is its own
   CHECK(setup.cache.n_used() == setup.kv.n_used());
 }
 
 TEST_CASE("chunks are moved together and the rest goes") {
   Setup setup(KvKind::kUnified);
-  setup.fill(0, "AAA one BBB two CCC");
+  const SeqId seq = setup.retain("AAA one BBB two CCC");
   const auto wanted = keys_of("AAA BBB CCC?");
-  const ChunkMatch match = setup.cache.best_chunks(wanted, 0, kAllFree, 3);
-  CHECK(match.seq == 0);
+  const ChunkMatch match = setup.cache.best_chunks(wanted, {}, 3);
+  CHECK(match.seq == seq);
   CHECK(match.n == 11);
-  CHECK(setup.cache.take_chunks(match) == 11);
-  CHECK(setup.kv.length(0) == 11);
+  CHECK(setup.cache.bind_chunks(match, {{}, 0, wanted}) == seq);
+  CHECK(setup.cache.length(seq) == 11);
+  CHECK(setup.kv.length(seq) == 11);
   CHECK(setup.cache.n_used() == setup.kv.n_used());
+  setup.cache.release(seq);
   // In place now, but never as a prefix.
-  CHECK(setup.cache.best_match(wanted, 0, kAllFree).n == 4);
-  CHECK(setup.cache.best_chunks(wanted, 0, kAllFree, 3).n == 11);
-  CHECK(setup.cache.best_chunks(wanted, 1, kAllFree, 3).seq == -1);
+  CHECK(setup.match("AAA BBB CCC?").n == 4);
+  CHECK(setup.cache.best_chunks(wanted, {}, 3).n == 11);
+  CHECK(setup.cache.best_chunks(wanted, {1, 0}, 3).seq == kNoSeq);
+}
+
+TEST_CASE("pinned prefixes go last, and only to prompts that have half of them") {
+  Setup setup(KvKind::kSplit, 2);
+  const SeqId pinned = setup.retain("pinned text");
+  setup.cache.pin(pinned);
+  setup.retain("other");
+  CHECK(setup.retain("pinx") != pinned);
+  CHECK(setup.cache.evict_one());
+  CHECK(setup.cache.length(pinned) == 11);
+  CHECK(setup.run("pinned text goes on") == pinned);
+  CHECK_FALSE(setup.cache.is_pinned(pinned));
 }

@@ -70,6 +70,7 @@ private:
     model.n_batch = 8 + below(40);
     model.n_cells = 64 + below(200);
     model.end_one_in = below(2) * 25;
+    model.n_spare_seqs = below(6);
     model.kind = std::array{KvKind::kUnified, KvKind::kUnified, KvKind::kSplit,
                             KvKind::kRecurrent}[static_cast<std::size_t>(below(4))];
     if (model.kind == KvKind::kSplit || model.kind == KvKind::kRecurrent) {
@@ -91,6 +92,7 @@ private:
     EngineParams params;
     params.context_shift = below(2) == 0;
     params.n_keep = below(30) - 1;
+    params.cache_ram_bytes = below(2) == 0 ? 4000U << static_cast<unsigned>(below(8)) : 0;
     params.speculation.n_max = 1 + below(6);
     params.speculation.n_min = below(3);
     params.speculation.lookup_ngram_min = below(3);
@@ -131,14 +133,16 @@ private:
 
   void submit() {
     Expected one;
-    one.prompt = std::string(static_cast<std::size_t>(1 + below(20)), "abc"[below(3)]) +
-                 std::to_string(below(20));
+    one.prompt =
+        std::string(static_cast<std::size_t>(1 + below(below(3) == 0 ? 45 : 20)), "abc"[below(3)]) +
+        std::to_string(below(20));
     one.max_tokens = below(2) == 0 ? -1 : 1 + below(30);
     one.n = 1 + below(8) / 6;
     Request request = Rig::generate_request(one.prompt, one.max_tokens, one.n);
     request.priority = below(5) == 0 ? below(5) - 2 : 0;
     auto &generate = std::get<GenerateRequest>(request.body);
     generate.slot = below(4) == 0 ? below(model_.n_slots) : kNoSlot;
+    generate.share_group = below(4) == 0 ? "other" : "";
     one.moves_chunks = below(6) == 0;
     generate.n_cache_reuse = one.moves_chunks ? 1 + below(4) : 0;
     expected_.emplace(rig_.submit(std::move(request)), one);

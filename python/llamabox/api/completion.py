@@ -18,6 +18,7 @@ from llamabox.api.outcome import note_outcome
 from llamabox.api.reply import Choice, Reply, Shape
 from llamabox.api.sampling_fields import sampling_params
 from llamabox.api.schema import Values
+from llamabox.api.sharing import share_group
 from llamabox.api.token_rate import is_on, limit_of, rate_fields, stream_headers
 from llamabox.api.urgency import engine_request
 from llamabox.api.usage import usage_object
@@ -75,6 +76,7 @@ def build_requests(
     sampling = sampling_params(core, call.settings.config.sampling, values)
     n_reported = _n_logprobs(call.engine, len(prompts), values)
     limit = limit_of(call) / len(prompts)
+    group = share_group(call, generate.pop("cache_salt", ""))
     return [
         engine_request(
             call,
@@ -83,6 +85,7 @@ def build_requests(
                 sampling=sampling,
                 n_logprobs=n_reported,
                 tokens_per_second=limit,
+                share_group=group,
                 **generate,
             ),
         )

@@ -57,6 +57,7 @@ MAX_CHOICES = 16
 MAX_STOPS = 16
 MAX_STOP_BYTES = 256
 MAX_MODEL_BYTES = 512
+MAX_SALT_BYTES = 256
 MAX_TOKENIZE_ITEMS = 65536
 MAX_N_PROBS = 128
 
@@ -211,6 +212,7 @@ GENERATION = (
     Field("id_slot", check_slot, "generate.slot"),
     Field("n_keep", integer(-1, INT32_MAX), "generate.n_keep"),
     Field("n_cache_reuse", integer(0, INT32_MAX), "generate.n_cache_reuse"),
+    Field("cache_salt", name(MAX_SALT_BYTES), "generate.cache_salt"),
     Field("speculative", check_speculative, "generate.n_draft_max"),
     *_SAMPLERS,
     *_CONSTRAINTS,

@@ -19,6 +19,7 @@ from llamabox.api.call import Call
 from llamabox.api.checks import refuse
 from llamabox.api.json_body import parse_object
 from llamabox.api.schema import SLOT_FILE, read_fields
+from llamabox.api.sharing import share_group
 from llamabox.api.single import run_single
 from llamabox.errors import InternalError, NotFoundError
 from llamabox.http.message import HttpError, Response, error_response
@@ -98,7 +99,8 @@ async def _restore(call: Call, folder: SlotFolder, slot: int) -> dict[str, Any]:
         return saved, file.n_bytes
 
     saved, n_bytes = await asyncio.get_running_loop().run_in_executor(None, read)
-    result = await _run(call, slot, core.SideKind.SLOT_RESTORE, saved=saved)
+    group = share_group(call)
+    result = await _run(call, slot, core.SideKind.SLOT_RESTORE, saved=saved, share_group=group)
     return {
         "filename": name,
         "n_restored": result.n_slot_tokens,

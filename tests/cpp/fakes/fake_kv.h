@@ -19,8 +19,8 @@ namespace llamabox {
 
 class FakeKv final : public KvMemory {
 public:
-  FakeKv(KvTraits traits, std::int32_t n_seqs)
-      : traits_(traits), seqs_(static_cast<std::size_t>(n_seqs)) {}
+  explicit FakeKv(KvTraits traits)
+      : traits_(traits), seqs_(static_cast<std::size_t>(traits.n_seqs)) {}
 
   KvTraits traits() const override { return traits_; }
   Pos length(SeqId seq) const override { return static_cast<Pos>(held(seq).size()); }
@@ -64,8 +64,14 @@ public:
   }
 
   std::vector<std::uint8_t> save(SeqId seq) override {
+    ++n_saves;
+    return save_range(seq, 0, length(seq));
+  }
+
+  std::vector<std::uint8_t> save_range(SeqId seq, Pos begin, Pos end) override {
     std::vector<std::uint8_t> state;
-    for (const auto &cell : held(seq)) {
+    for (Pos i = begin; i < end; ++i) {
+      const auto &cell = held(seq)[static_cast<std::size_t>(i)];
       const Saved saved{cell->key, cell->past, cell->pos};
       const auto *bytes = reinterpret_cast<const std::uint8_t *>(&saved);
       state.insert(state.end(), bytes, bytes + sizeof(saved));
@@ -74,8 +80,13 @@ public:
   }
 
   bool restore(SeqId seq, std::span<const std::uint8_t> state) override {
+    held(seq).clear();
+    return restore_range(seq, state);
+  }
+
+  bool restore_range(SeqId seq, std::span<const std::uint8_t> state) override {
+    ++n_restores;
     Held &cells = held(seq);
-    cells.clear();
     const std::size_t n = state.size() / sizeof(Saved);
     if (n_refusals-- > 0 || state.size() % sizeof(Saved) != 0 ||
         !has_room(static_cast<std::int32_t>(n))) {
@@ -115,6 +126,8 @@ public:
   int n_trims = 0;
   int n_shares = 0;
   int n_drops = 0;
+  int n_saves = 0;    // of all that a sequence holds
+  int n_restores = 0; // of that or of ranges
   int n_refusals = 0; // of the next states to restore
 
 private:

@@ -229,10 +229,12 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   traits.n_cells = params.n_cells;
   traits.n_window = params.n_window;
   traits.can_share = params.kind == KvKind::kUnified || params.kind == KvKind::kSlidingWindow;
+  traits.n_seqs = params.n_slots + (traits.can_share ? params.n_spare_seqs : 0);
+  traits.can_copy_ranges = params.kind == KvKind::kUnified;
   traits.can_cut = params.kind != KvKind::kRecurrent && params.kind != KvKind::kHybrid;
   traits.can_shift =
       params.can_shift && (params.kind == KvKind::kUnified || params.kind == KvKind::kSplit);
-  auto kv = std::make_unique<FakeKv>(traits, params.n_slots);
+  auto kv = std::make_unique<FakeKv>(traits);
   auto runner = std::make_unique<FakeRunner>(*kv, params);
   auto texts = std::make_unique<FakeTextEncoder>(params.texts);
   if (handles) {

@@ -26,7 +26,8 @@ struct FakeModelParams {
   std::int32_t n_batch = 64;
   std::int32_t n_ubatch = 0; // 0: as n_batch
   std::int32_t n_slots = 4;
-  std::int32_t end_one_in = 0; // chance of the end token: one in this many; 0: never
+  std::int32_t n_spare_seqs = 4; // ids beside those of the slots, where memory shares
+  std::int32_t end_one_in = 0;   // chance of the end token: one in this many; 0: never
   KvKind kind = KvKind::kUnified;
   std::int32_t n_window = 0;
   bool can_shift = true;       // where the kind of memory can

@@ -25,18 +25,22 @@ TEST_CASE("kinds and sizes of the memory") {
   CHECK(demo.n_window == 0);
   CHECK(demo.n_window_cells == 0);
   CHECK(demo.can_share);
+  CHECK(demo.can_copy_ranges);
+  CHECK(demo.n_seqs == 63); // 4 slots, 60 more, and one that ranges pass through
 
   const KvTraits window = traits_of("gemma3");
   CHECK(window.kind == KvKind::kSlidingWindow);
   CHECK(window.n_cells == 512);
   CHECK(window.n_window == 32);
-  CHECK(window.n_window_cells == 256); // 4 windows of 32 and a ubatch of 64, rounded up
+  CHECK(window.n_seqs == 8);
+  CHECK(window.n_window_cells == 512); // 8 windows of 32 and a ubatch of 64, rounded up
   CHECK(window.can_share);
 
   const KvTraits mamba = traits_of("mamba");
   CHECK(mamba.kind == KvKind::kRecurrent);
   CHECK(mamba.n_cells == 4 * 512);
   CHECK_FALSE(mamba.can_share);
+  CHECK(mamba.n_seqs == 4); // each has a state of its own
 
   const KvTraits hybrid = traits_of("hybrid");
   CHECK(hybrid.kind == KvKind::kHybrid);
@@ -50,6 +54,7 @@ TEST_CASE("kinds and sizes of the memory") {
   CHECK(split_traits.kind == KvKind::kSplit);
   CHECK(split_traits.n_cells == 1024);
   CHECK_FALSE(split_traits.can_share);
+  CHECK(split_traits.n_seqs == 4);
 }
 
 TEST_CASE("a shared prefix and a cut one continue as a cold one") {
@@ -127,7 +132,9 @@ TEST_CASE("a recurrent state is all or nothing") {
 }
 
 TEST_CASE("a sliding window goes back only as far as it remembers") {
-  const auto models = load("gemma3");
+  LlamaParams params = small_params("gemma3");
+  params.context.n_slots = 2; // and as many ids more
+  const auto models = load_models(params);
   KvMemory &kv = *models->kv;
   const std::vector<Token> tokens = some_tokens(400);
   const std::span<const Token> all = tokens;
@@ -165,12 +172,13 @@ TEST_CASE("a full window pool forgets nothing") {
 TEST_CASE("sequences that do not exist, and shares that cannot be, are refused") {
   const auto models = load("demo");
   CHECK_THROWS_AS(models->kv->length(-1), Error);
-  CHECK_THROWS_AS(models->kv->length(4), Error);
-  CHECK_THROWS_AS(models->kv->trim(4, 0), Error);
+  const SeqId n_seqs = models->kv->traits().n_seqs;
+  CHECK_THROWS_AS(models->kv->length(n_seqs), Error);
+  CHECK_THROWS_AS(models->kv->trim(n_seqs, 0), Error);
   run(*models, 0, 0, some_tokens(5));
   run(*models, 1, 0, some_tokens(5));
   CHECK_THROWS_AS(models->kv->share(0, 1, 5), Error); // the target holds something
-  CHECK_THROWS_AS(models->kv->share(0, 9, 5), Error);
+  CHECK_THROWS_AS(models->kv->share(0, n_seqs, 5), Error);
   CHECK(models->kv->usable_prefix(0, 0) == 0);
   CHECK(models->kv->usable_prefix(2, 5) == 0);
 }
@@ -179,7 +187,9 @@ TEST_CASE("who can lose tokens in the middle") {
   const auto can_shift = [](const std::string &name) { return load(name)->kv->traits().can_shift; };
   CHECK(can_shift("demo"));
   CHECK(can_shift("moe"));
-  CHECK_FALSE(can_shift("gemma3")); // its pools differ in size
+  LlamaParams window = small_params("gemma3");
+  window.context.n_slots = 2;
+  CHECK_FALSE(load_models(window)->kv->traits().can_shift); // its pools differ in size
   CHECK_FALSE(can_shift("mamba"));
   CHECK_FALSE(can_shift("hybrid"));
   CHECK_THROWS_AS(load("mamba")->kv->drop(0, 1, 2), Error);
@@ -253,4 +263,81 @@ TEST_CASE("a state that does not fit is refused, and the sequence is empty") {
   const auto other = load_models(split);
   CHECK_FALSE(other->kv->restore(0, state)); // another layout
   CHECK(other->kv->length(0) == 0);
+}
+
+TEST_CASE("ranges that were saved continue as the sequence they are from") {
+  for (const char *name : {"demo", "moe"}) {
+    CAPTURE(name);
+    const auto models = load(name);
+    KvMemory &kv = *models->kv;
+    REQUIRE(kv.traits().can_copy_ranges);
+    const std::vector<Token> tokens = some_tokens(90);
+    run(*models, 0, 0, tokens);
+    const auto first = kv.save_range(0, 0, 50);
+    const auto second = kv.save_range(0, 50, 90);
+    CHECK(kv.length(0) == 90);
+    const std::vector<float> undisturbed = run(*models, 0, 90, some_tokens(4, 300));
+    kv.trim(0, 0);
+    run(*models, 3, 0, some_tokens(20)); // other cells come to be free
+    REQUIRE(kv.restore_range(1, first));
+    CHECK(kv.length(1) == 50);
+    REQUIRE(kv.restore_range(1, second));
+    CHECK(kv.length(1) == 90);
+    check_same(*models, run(*models, 1, 90, some_tokens(4, 300)), undisturbed);
+    kv.share(1, 2, 70); // restored cells are shared like any
+    CHECK(kv.length(2) == 70);
+  }
+}
+
+TEST_CASE("a range that does not fit changes nothing") {
+  const auto models = load("demo");
+  KvMemory &kv = *models->kv;
+  run(*models, 0, 0, some_tokens(200));
+  run(*models, 1, 0, some_tokens(200, 7));
+  const auto range = kv.save_range(0, 0, 150);
+  CHECK_FALSE(kv.restore_range(2, range)); // 550 of 512 cells
+  CHECK(kv.length(2) == 0);
+  CHECK(kv.length(0) == 200);
+  kv.trim(1, 0);
+  CHECK(kv.restore_range(2, range));
+  CHECK(kv.length(2) == 150);
+}
+
+TEST_CASE("many sequences share more than four windows and run past their own") {
+  LlamaParams params = small_params("gemma3");
+  params.context.n_ctx = 2048;
+  const auto models = load_models(params);
+  KvMemory &kv = *models->kv;
+  const SeqId n_seqs = kv.traits().n_seqs;
+  CHECK(n_seqs == 8);
+  CHECK(kv.traits().n_window_cells == 512); // less than the prefix: shared, it would fill the pool
+  const std::vector<Token> prefix = some_tokens(600);
+  const auto run_prefix = [&](SeqId seq) {
+    for (Pos at = 0; at < 600; at += 200) {
+      run(*models, seq, at, std::span(prefix).subspan(static_cast<std::size_t>(at), 200));
+    }
+  };
+  run_prefix(0);
+  for (SeqId seq = 1; seq < n_seqs; ++seq) {
+    REQUIRE(kv.usable_prefix(0, 600) == 600);
+    kv.share(0, seq, 600);
+  }
+  const auto token_of = [](Pos pos, SeqId seq) { return some_tokens(1, pos * 37 + seq); };
+  std::vector<float> last;
+  for (Pos pos = 600; pos < 680; ++pos) {
+    Batch batch;
+    for (SeqId seq = 0; seq < n_seqs; ++seq) {
+      append_rows(batch, seq, pos, token_of(pos, seq));
+    }
+    batch[1].logits = true;
+    REQUIRE(models->runner->decode(batch) == DecodeStatus::kOk);
+    last = copy_logits(*models->runner, 1);
+  }
+  kv.trim(1, 0);
+  run_prefix(1);
+  std::vector<float> alone;
+  for (Pos pos = 600; pos < 680; ++pos) {
+    alone = run(*models, 1, pos, token_of(pos, 1));
+  }
+  check_same(*models, last, alone);
 }

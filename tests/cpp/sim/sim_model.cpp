@@ -50,6 +50,7 @@ struct SimOwner final : ModelOwner {};
 
 KvTraits SimKv::traits() const {
   KvTraits traits;
+  traits.n_seqs = static_cast<std::int32_t>(seqs_.size());
   traits.n_cells = static_cast<std::int32_t>(n_cells_);
   traits.can_share = true;
   return traits;
@@ -129,6 +130,14 @@ void SimKv::share(SeqId from, SeqId to, Pos n) {
 void SimKv::drop(SeqId /*seq*/, Pos /*begin*/, Pos /*end*/) { never("this memory cannot shift"); }
 
 std::vector<std::uint8_t> SimKv::save(SeqId /*seq*/) { never("nothing is saved here"); }
+
+std::vector<std::uint8_t> SimKv::save_range(SeqId /*seq*/, Pos /*begin*/, Pos /*end*/) {
+  never("nothing is saved here");
+}
+
+bool SimKv::restore_range(SeqId /*seq*/, std::span<const std::uint8_t> /*state*/) {
+  never("nothing is restored here");
+}
 
 bool SimKv::restore(SeqId /*seq*/, std::span<const std::uint8_t> /*state*/) {
   never("nothing is saved here");

@@ -50,6 +50,8 @@ public:
   void drop(SeqId seq, Pos begin, Pos end) override;
   std::vector<std::uint8_t> save(SeqId seq) override;
   bool restore(SeqId seq, std::span<const std::uint8_t> state) override;
+  std::vector<std::uint8_t> save_range(SeqId seq, Pos begin, Pos end) override;
+  bool restore_range(SeqId seq, std::span<const std::uint8_t> state) override;
 
   void append(SeqId seq, Pos n);
   bool has_room(std::int64_t n) const { return n_used_ + n <= n_cells_; }

@@ -11,6 +11,7 @@ _GRAMMAR_FILE = Path(__file__).parents[2] / "spec" / "yes_or_no.gbnf"
 # First spelling of each option that takes a value: a word, its field and the field's value.
 STORED: dict[str, list[tuple[str, str, Any]]] = {
     **images.STORED,
+    "--cache-ram": [("0", "engine.cache_ram_mib", 0), ("512", "engine.cache_ram_mib", 512)],
     "-lv": [("3", "log.verbosity", 3)],
     "--chat-template": [("llava", "chat.template", "llava")],
     "--chat-template-file": [("t.jinja", "chat.template_file", "t.jinja")],

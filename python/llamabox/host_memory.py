@@ -1,0 +1,52 @@
+"""How much of this machine's memory the process may still take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_MIB = 1 << 20
+_MAX_CACHE_BYTES = 8 << 30
+_CACHE_SHARE = 4
+_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
+
+
+def available_bytes(root: Path = Path("/")) -> int:
+    """What is available: of the machine, and within the limit of each control group above the
+    process. 0 where the system does not say. ``root`` is where proc and sys are mounted.
+    """
+    found = _AVAILABLE.search(_read(root / "proc/meminfo"))
+    free = int(found[1]) * 1024 if found else 0
+    for folder in _group_folders(root):
+        limit, used = _read(folder / "memory.max").strip(), _read(folder / "memory.current").strip()
+        if not limit:
+            limit = _read(folder / "memory.limit_in_bytes").strip()
+            used = _read(folder / "memory.usage_in_bytes").strip()
+        if limit.isdigit() and used.isdigit():
+            free = min(free, max(0, int(limit) - int(used)))
+    return free
+
+
+def default_cache_mib(n_available: int) -> int:
+    """RAM for what KV has no room for: a quarter of what there is, 8 GiB at most."""
+    return min(_MAX_CACHE_BYTES, n_available // _CACHE_SHARE) // _MIB
+
+
+def _group_folders(root: Path) -> list[Path]:
+    """The folders of the process's control groups (both versions), up to the roots."""
+    folders = []
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        base = root / "sys/fs/cgroup" / controllers
+        group = base / path.lstrip("/")
+        folders += [group, *(parent for parent in group.parents if parent.is_relative_to(base))]
+    return folders
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
