@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/inbox.h"
+#include "base/request_registry.h"
 #include "engine/models.h"
 #include "engine/request.h"
-#include "base/request_registry.h"
 
 #include <cstdint>
 #include <memory>
