@@ -193,7 +193,7 @@ TEST_CASE("texts drawn by chance come as often as without drafts") {
   const double noise = distance(plain, frequencies(false));
   const double found = distance(plain, frequencies(true));
   std::printf("%zu texts: distance %.3f, noise %.3f\n", plain.size(), found, noise);
-  CHECK(found < 1.5 * noise + 0.03);
+  CHECK(found < 1.5 * noise + 0.06);
 }
 
 TEST_CASE("a draft model with another vocabulary or another memory is refused") {
