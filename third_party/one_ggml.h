@@ -1,9 +1,39 @@
-// Included before every file of stable-diffusion.cpp, which insists on tensor names of 128 bytes.
-// ggml.h is read with its own 64 first, so that tensors have the same layout in the whole process
-// (and on the wire to RPC servers); only then is the constant what the assertion wants.
+// Included before every C++ file of stable-diffusion.cpp, so that it shares this process's ggml.
+// Tensor names: it insists on 128 bytes. ggml.h is read with its own 64 first, so that tensors have
+// the same layout in the whole process (and on the wire to RPC servers); only then is the constant
+// what the assertion wants.
+// Calls: those below go through llamabox, which can end a computation and says which device each
+// part of a model uses; ggml's log stays ours. The functions are in cpp/image/ggml_hooks.cpp.
 #pragma once
 
 #include "ggml.h"
 
+#include "ggml-backend.h"
+
 #undef GGML_MAX_NAME
 #define GGML_MAX_NAME 128
+
+// Throws where the image is no longer wanted or the computation fails.
+ggml_status llamabox_image_compute(ggml_backend_t backend, ggml_cgraph *graph);
+// A part of a model by its number in cpp/image/ggml_hooks.h.
+ggml_backend_t llamabox_image_device(int part);
+
+#define ggml_backend_graph_compute llamabox_image_compute
+#define ggml_backend_init_by_name(name, params) ((void)(name), llamabox_image_device(0))
+#define ggml_log_set(callback, data) ((void)(callback), (void)(data))
+
+// These are inside the CPU's backend, which may be a library that is loaded later. Only a text that
+// nobody asks for uses them.
+#define ggml_cpu_has_sse3 llamabox_image_unused
+#define ggml_cpu_has_avx llamabox_image_unused
+#define ggml_cpu_has_avx2 llamabox_image_unused
+#define ggml_cpu_has_avx512 llamabox_image_unused
+#define ggml_cpu_has_avx512_vbmi llamabox_image_unused
+#define ggml_cpu_has_avx512_vnni llamabox_image_unused
+#define ggml_cpu_has_fma llamabox_image_unused
+#define ggml_cpu_has_neon llamabox_image_unused
+#define ggml_cpu_has_arm_fma llamabox_image_unused
+#define ggml_cpu_has_f16c llamabox_image_unused
+#define ggml_cpu_has_fp16_va llamabox_image_unused
+#define ggml_cpu_has_wasm_simd llamabox_image_unused
+#define ggml_cpu_has_vsx llamabox_image_unused

@@ -21,7 +21,10 @@ STUB = ROOT / "python" / "llamabox" / "_core.pyi"
 MODULE = "llamabox._core"
 
 # What pybind11 cannot know: the class of these objects.
-_CORRECTIONS = (("def drain(self) -> list:", "def drain(self) -> list[Event]:"),)
+_CORRECTIONS = (
+    ("def drain(self) -> list:", "def drain(self) -> list[Event]:"),
+    ("def __init__(self, **kwargs) -> None:", "def __init__(self, **kwargs: typing.Any) -> None:"),
+)
 _IMPORT = "from llamabox.event import Event\n"
 
 

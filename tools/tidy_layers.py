@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 # What each folder of cpp/ may include besides itself. Siblings never see each other.
-PURE = {"base", "model", "kv", "spec", "guard", "engine"}
+PURE = {"base", "model", "kv", "spec", "guard", "grammar", "engine"}
 CPP_LAYERS: dict[str, set[str]] = {
     "base": set(),
     "model": {"base"},
     "kv": {"base", "model"},
     "spec": {"base", "model"},
     "guard": {"base", "model"},
+    "grammar": {"base", "model"},
     "engine": {"base", "model", "kv", "spec", "guard"},
     "llama": PURE,
     "image": {"base", "guard"},
@@ -31,15 +32,18 @@ PY_CORE = {
     "devices",
     "engine",
     "event",
+    "image_engine",
+    "image_loader",
     "measure",
     "metrics",
     "model_loader",
-    "rpc_worker",
+    "rpc_client",
+    "rpc_metrics",
     "stream",
     "upstream_log",
 }
 PY_PARENT = {"access", "supervisor", "listeners"}
-PY_SHELL = {"__main__", "cli", "worker", "worker_main"}
+PY_SHELL = {"__main__", "cli", "rpc_worker", "worker", "worker_main"}
 PY_LAYERS = {
     "plain": {"plain"},
     "http": {"plain", "http"},

@@ -8,6 +8,7 @@ PYBIND11_MODULE(LLAMABOX_MODULE, m) {
   llamabox::register_values(m);
   llamabox::register_events(m);
   llamabox::register_engine(m);
+  llamabox::register_image(m);
 #ifdef LLAMABOX_FAKE_MODELS
   llamabox::register_fakes(m);
 #else

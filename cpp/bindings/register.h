@@ -11,6 +11,7 @@ void register_errors(pybind11::module_ &m);
 void register_values(pybind11::module_ &m); // prompts, sampling, requests, engine parameters
 void register_events(pybind11::module_ &m); // what drain() and stats() return
 void register_engine(pybind11::module_ &m);
+void register_image(pybind11::module_ &m);  // the image engine
 void register_llama(pybind11::module_ &m);  // _core: LlamaParams and load_models
 void register_device(pybind11::module_ &m); // _core: facts about the build and the machine
 void register_rpc(pybind11::module_ &m);    // _core: the RPC server

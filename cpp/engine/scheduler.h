@@ -5,7 +5,9 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/compute_turns.h"
 #include "base/event_channel.h"
+#include "base/request_registry.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
 #include "engine/invariants.h"
@@ -15,7 +17,7 @@
 #include "engine/params.h"
 #include "engine/planner.h"
 #include "engine/prompt_worker.h"
-#include "engine/request_registry.h"
+#include "engine/sampler_pool.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
 #include "engine/step_cost.h"
@@ -26,6 +28,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -40,14 +43,16 @@ struct SchedulerContext {
   const Clock &clock;
   RequestRegistry &registry;
   EventChannel &channel;
-  SharedStats &stats; // set before each step's events are pushed
+  SharedStats &stats;            // set before each step's events are pushed
+  ComputeTurns *turns = nullptr; // a step computes in its turn; null: nobody else computes
 };
 
 class Scheduler {
 public:
   explicit Scheduler(SchedulerContext context);
 
-  // One pass. Throws nothing a request could cause; std::exception means the engine is broken.
+  // One pass. Throws nothing a request could cause: Error(kDeviceLost) when what it computes on is
+  // gone, any other std::exception when the engine is broken.
   void step(std::vector<Arrival> arrivals);
 
   bool idle() const { return live_.empty(); }
@@ -86,7 +91,7 @@ private:
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
-  Verdict judge(const PackedRows &part);
+  void sample(const PackedStep &step);
   void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
   void settle(const PackedRows &part, const Verdict &verdict);
   void note_unsampled(LiveRequest &request, const Error &error);
@@ -112,6 +117,7 @@ private:
   RequestRegistry &registry_;
   EventChannel &channel_;
   SharedStats &shared_stats_;
+  ComputeTurns *turns_;
 
   SlotTable slots_;
   WaitQueue queue_;
@@ -121,6 +127,7 @@ private:
   const bool can_draft_;
   std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
   const bool can_shift_;                           // a full context may lose tokens
+  SamplerPool sampler_pool_;
   StepCost cost_;
   LoraSets lora_sets_;
   LoraSet default_loras_; // of requests that name none
@@ -128,7 +135,8 @@ private:
   EncodeStage encodes_;
   ClassKey active_class_ = 0; // whose adapters the runner has
   std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
-  std::vector<Event> events_; // of this step
+  std::set<std::pair<std::int64_t, RequestId>> deadlines_; // of live requests that have one
+  std::vector<Event> events_;                              // of this step
   Stats stats_;
   std::uint64_t n_arrived_ = 0;
   std::int32_t n_last_rows_ = 0;    // of the last step

@@ -212,14 +212,15 @@ void read_tensor_type(GgufFile &file, GgufTensor &tensor) {
   tensor.n_bytes = n_bytes;
 }
 
-void read_tensors(GgufFile &file, std::uint64_t n_tensors, GgufHeader &header) {
+void read_tensors(GgufFile &file, std::uint64_t n_tensors, std::uint64_t max_name_bytes,
+                  GgufHeader &header) {
   std::unordered_set<std::string> names;
   names.reserve(static_cast<std::size_t>(n_tensors));
   header.tensors.reserve(static_cast<std::size_t>(n_tensors));
   for (std::uint64_t i = 0; i < n_tensors; ++i) {
     GgufTensor tensor;
     const std::string what = "the name of tensor " + std::to_string(i);
-    tensor.name = file.read_string(kGgufMaxTensorNameBytes, what);
+    tensor.name = file.read_string(max_name_bytes, what);
     if (tensor.name.empty() || has_nul(tensor.name)) {
       refuse_gguf(file.path(), what + (tensor.name.empty() ? " is empty" : " holds a NUL byte"));
     }
@@ -268,7 +269,7 @@ const GgufValue *GgufHeader::find(const std::string &key) const {
   return it == values.end() ? nullptr : &it->second;
 }
 
-GgufHeader read_gguf_header(const std::string &path) {
+GgufHeader read_gguf_header(const std::string &path, std::uint64_t max_name_bytes) {
   GgufFile file(path);
   GgufHeader header;
   header.path = path;
@@ -285,7 +286,7 @@ GgufHeader read_gguf_header(const std::string &path) {
   }
   read_values(file, n_keys, header);
   header.alignment = read_alignment(header);
-  read_tensors(file, n_tensors, header);
+  read_tensors(file, n_tensors, max_name_bytes, header);
   const std::uint64_t mask = header.alignment - 1;
   header.data_position = (file.position() + mask) & ~mask;
   check_data_section(header);

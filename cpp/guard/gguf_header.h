@@ -66,6 +66,7 @@ struct GgufHeader {
 };
 
 // ERRORS: Error(kLoadFailed) with one sentence that names the file and what is wrong.
-GgufHeader read_gguf_header(const std::string &path);
+GgufHeader read_gguf_header(const std::string &path,
+                            std::uint64_t max_name_bytes = kGgufMaxTensorNameBytes);
 
 } // namespace llamabox

@@ -31,6 +31,19 @@ __all__: list[str] = [
     "GgufOverride",
     "Grammar",
     "Histogram",
+    "ImageDevices",
+    "ImageEngine",
+    "ImageEngineParams",
+    "ImageEvent",
+    "ImageFiles",
+    "ImageLora",
+    "ImageLoraInfo",
+    "ImageModel",
+    "ImageModelInfo",
+    "ImageModelParams",
+    "ImageRequest",
+    "ImageStats",
+    "ImageUsage",
     "InfillFile",
     "InfillPrompt",
     "LlamaParams",
@@ -38,24 +51,34 @@ __all__: list[str] = [
     "LogitBias",
     "LoraInfo",
     "LoraScale",
+    "MediaKind",
+    "MediaPlace",
     "ModelInfo",
     "ModelParams",
     "Models",
     "Numa",
     "PairPrompt",
+    "Pixels",
     "Pooling",
+    "Preview",
+    "ProjectorParams",
     "RenderRequest",
     "Request",
     "Result",
     "RopeParams",
     "RopeScaling",
+    "RpcCounts",
+    "RpcEndpoint",
     "RpcParams",
+    "RpcSeatStats",
     "RpcServer",
+    "RpcStats",
     "SamplingParams",
     "SavedSlot",
     "SideCall",
     "SideKind",
     "SideRequest",
+    "SkipLayers",
     "SlotStats",
     "SplitMode",
     "Stats",
@@ -73,13 +96,72 @@ __all__: list[str] = [
     "Usage",
     "add_rpc_servers",
     "build_info",
+    "has_images",
+    "image_samplers",
+    "image_schedules",
     "init_backends",
     "list_buffer_types",
     "list_devices",
+    "load_image_model",
     "load_models",
     "send_log_lines",
     "system_info",
 ]
+
+class MediaKind:
+    """
+    What a part of a message is.
+
+    Members:
+
+      IMAGE
+
+      AUDIO
+    """
+
+    AUDIO: typing.ClassVar[MediaKind]
+    IMAGE: typing.ClassVar[MediaKind]
+    __members__: typing.ClassVar[dict[str, MediaKind]]
+    @typing.overload
+    def __eq__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class MediaPlace:
+    """
+    A picture (RGB bytes) or a sound (a file), before byte `at` of a message's content.
+    """
+    def __init__(
+        self,
+        *,
+        kind: MediaKind,
+        content: typing_extensions.Buffer,
+        hash: typing.SupportsInt | typing.SupportsIndex,
+        width: typing.SupportsInt | typing.SupportsIndex = 0,
+        height: typing.SupportsInt | typing.SupportsIndex = 0,
+        at: typing.SupportsInt | typing.SupportsIndex = 0,
+        path: str = "",
+    ) -> None: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def path(self) -> str: ...
 
 class ToolCall:
     """
@@ -106,9 +188,12 @@ class ChatMessage:
         tool_calls: collections.abc.Sequence[ToolCall] = [],
         tool_call_id: str = "",
         name: str = "",
+        media: collections.abc.Sequence[MediaPlace] = [],
     ) -> None: ...
     @property
     def content(self) -> str: ...
+    @property
+    def media(self) -> list[MediaPlace]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -717,6 +802,7 @@ class EngineParams:
         context_shift: bool = False,
         n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
         n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
+        n_media_cached: typing.SupportsInt | typing.SupportsIndex = 0,
         speculation: SpeculationParams = ...,
     ) -> None: ...
     @property
@@ -729,6 +815,8 @@ class EngineParams:
     def n_cache_reuse(self) -> int: ...
     @property
     def n_keep(self) -> int: ...
+    @property
+    def n_media_cached(self) -> int: ...
     @property
     def n_prompt_workers(self) -> int: ...
     @property
@@ -780,7 +868,11 @@ class Usage:
     Token counts and times (ms) of a request.
     """
     @property
+    def audio_seconds(self) -> float: ...
+    @property
     def decode_ms(self) -> float: ...
+    @property
+    def n_audio(self) -> int: ...
     @property
     def n_cached(self) -> int: ...
     @property
@@ -791,6 +883,8 @@ class Usage:
     def n_dropped(self) -> int: ...
     @property
     def n_generated(self) -> int: ...
+    @property
+    def n_image(self) -> int: ...
     @property
     def n_prompt(self) -> int: ...
     @property
@@ -887,6 +981,10 @@ class Stats:
     @property
     def n_looked_up_tokens(self) -> int: ...
     @property
+    def n_media_cached(self) -> int: ...
+    @property
+    def n_media_encoded(self) -> int: ...
+    @property
     def n_preempted(self) -> int: ...
     @property
     def n_preempted_tokens(self) -> int: ...
@@ -943,6 +1041,8 @@ class ModelInfo:
     @property
     def has_rank_head(self) -> bool: ...
     @property
+    def hears_audio(self) -> bool: ...
+    @property
     def loras(self) -> list[LoraInfo]: ...
     @property
     def n_ctx_train(self) -> int: ...
@@ -958,6 +1058,8 @@ class ModelInfo:
     def names_pooling(self) -> bool: ...
     @property
     def pooling(self) -> str: ...
+    @property
+    def sees_images(self) -> bool: ...
     @property
     def size_bytes(self) -> int: ...
     @property
@@ -1042,6 +1144,365 @@ class Engine:
         """
         Whether texts and prompts may be longer than the context.
         """
+
+class Preview:
+    """
+    Members:
+
+      NONE
+
+      FAST
+
+      FULL
+    """
+
+    FAST: typing.ClassVar[Preview]
+    FULL: typing.ClassVar[Preview]
+    NONE: typing.ClassVar[Preview]
+    __members__: typing.ClassVar[dict[str, Preview]]
+    @typing.overload
+    def __eq__(self, other: Preview) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Preview) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Pixels:
+    """
+    Rows of pixels, of three channels or one.
+    """
+    def __init__(
+        self,
+        width: typing.SupportsInt | typing.SupportsIndex,
+        height: typing.SupportsInt | typing.SupportsIndex,
+        n_channels: typing.SupportsInt | typing.SupportsIndex,
+        data: bytes,
+    ) -> None: ...
+    @property
+    def bytes(self) -> bytes: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def n_channels(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+class ImageLora:
+    """
+    An adapter and what it counts.
+    """
+    def __init__(
+        self,
+        *,
+        id: typing.SupportsInt | typing.SupportsIndex,
+        scale: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def scale(self) -> float: ...
+
+class SkipLayers:
+    """
+    Guidance by a pass that leaves layers out.
+    """
+    def __init__(
+        self,
+        *,
+        scale: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        layers: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
+        start: typing.SupportsFloat | typing.SupportsIndex = 0.009999999776482582,
+        end: typing.SupportsFloat | typing.SupportsIndex = 0.20000000298023224,
+    ) -> None: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def layers(self) -> list[int]: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def start(self) -> float: ...
+
+class ImageEngineParams:
+    """
+    Sizes of an image engine.
+    """
+    def __init__(
+        self,
+        *,
+        n_slots: typing.SupportsInt | typing.SupportsIndex = 4,
+        n_queue: typing.SupportsInt | typing.SupportsIndex = 256,
+        n_held_bytes: typing.SupportsInt | typing.SupportsIndex = 536870912,
+    ) -> None: ...
+    @property
+    def n_held_bytes(self) -> int: ...
+    @property
+    def n_queue(self) -> int: ...
+    @property
+    def n_slots(self) -> int: ...
+
+class ImageRequest:
+    """
+    What images are made from.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+class ImageUsage:
+    """
+    Counts and times (ms) of a request.
+    """
+    @property
+    def generation_ms(self) -> float: ...
+    @property
+    def n_images(self) -> int: ...
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def prepare_ms(self) -> float: ...
+    @property
+    def queue_ms(self) -> float: ...
+
+class ImageEvent:
+    """
+    News of one request.
+    """
+    @property
+    def error(self) -> typing.Any: ...
+    @property
+    def finish(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def kind(self) -> str:
+        """
+        delta, finish or done.
+        """
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def pixels(self) -> Pixels: ...
+    @property
+    def request(self) -> int: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def usage(self) -> ImageUsage: ...
+
+class ImageStats:
+    """
+    A snapshot of the image engine.
+    """
+    @property
+    def forward_seconds(self) -> float: ...
+    @property
+    def healthy(self) -> bool: ...
+    @property
+    def n_forward(self) -> int: ...
+    @property
+    def n_images(self) -> int: ...
+    @property
+    def n_requests(self) -> int: ...
+    @property
+    def n_reverse(self) -> int: ...
+    @property
+    def n_slots(self) -> int: ...
+    @property
+    def n_slots_busy(self) -> int: ...
+    @property
+    def n_waiting(self) -> int: ...
+    @property
+    def reverse_seconds(self) -> float: ...
+
+class ImageLoraInfo:
+    """
+    A LoRA adapter of an image model.
+    """
+    def __init__(
+        self, *, path: str, scale: typing.SupportsFloat | typing.SupportsIndex = 1.0
+    ) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def scale(self) -> float: ...
+
+class ImageModelInfo:
+    """
+    Facts about a loaded image model.
+    """
+    @property
+    def edits(self) -> bool: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def has_control_net(self) -> bool: ...
+    @property
+    def inpaints(self) -> bool: ...
+    @property
+    def is_dit(self) -> bool: ...
+    @property
+    def loras(self) -> list[ImageLoraInfo]: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def upscale_factor(self) -> int: ...
+
+class ImageModel:
+    """
+    One engine takes it over.
+    """
+    @property
+    def info(self) -> ImageModelInfo: ...
+
+class ImageFiles:
+    """
+    The files of an image model; empty ones are not given.
+    """
+    def __init__(
+        self,
+        *,
+        model: str = "",
+        clip_l: str = "",
+        clip_g: str = "",
+        t5xxl: str = "",
+        llm: str = "",
+        vae: str = "",
+        taesd: str = "",
+        control_net: str = "",
+        upscaler: str = "",
+    ) -> None: ...
+    @property
+    def clip_g(self) -> str: ...
+    @property
+    def clip_l(self) -> str: ...
+    @property
+    def control_net(self) -> str: ...
+    @property
+    def llm(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def t5xxl(self) -> str: ...
+    @property
+    def taesd(self) -> str: ...
+    @property
+    def upscaler(self) -> str: ...
+    @property
+    def vae(self) -> str: ...
+
+class ImageDevices:
+    """
+    Which devices compute.
+    """
+    def __init__(
+        self,
+        *,
+        use_gpus: bool = True,
+        devices: collections.abc.Sequence[str] = [],
+        tensor_split: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [],
+        text_encoder_on_host: bool = False,
+        vae_on_host: bool = False,
+        control_net_on_host: bool = False,
+    ) -> None: ...
+    @property
+    def control_net_on_host(self) -> bool: ...
+    @property
+    def devices(self) -> list[str]: ...
+    @property
+    def tensor_split(self) -> list[float]: ...
+    @property
+    def text_encoder_on_host(self) -> bool: ...
+    @property
+    def use_gpus(self) -> bool: ...
+    @property
+    def vae_on_host(self) -> bool: ...
+
+class ImageModelParams:
+    """
+    What an image model is loaded with.
+    """
+    def __init__(
+        self,
+        *,
+        files: ImageFiles,
+        placement: ImageDevices = ...,
+        loras: collections.abc.Sequence[ImageLoraInfo] = [],
+        n_threads: typing.SupportsInt | typing.SupportsIndex = 0,
+        upscale_repeats: typing.SupportsInt | typing.SupportsIndex = 1,
+        vae_tiling: bool = False,
+        flash_attn: bool = False,
+        use_mmap: bool = True,
+        warmup: bool = True,
+    ) -> None: ...
+    @property
+    def files(self) -> ImageFiles: ...
+    @property
+    def flash_attn(self) -> bool: ...
+    @property
+    def loras(self) -> list[ImageLoraInfo]: ...
+    @property
+    def n_threads(self) -> int: ...
+    @property
+    def placement(self) -> ImageDevices: ...
+    @property
+    def upscale_repeats(self) -> int: ...
+    @property
+    def use_mmap(self) -> bool: ...
+    @property
+    def vae_tiling(self) -> bool: ...
+    @property
+    def warmup(self) -> bool: ...
+
+class ImageEngine:
+    """
+    Makes images on its own thread.
+    """
+    def __init__(self, model: ImageModel, params: ImageEngineParams) -> None: ...
+    def cancel(self, id: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Never blocks; unknown ids are ignored.
+        """
+    def drain(self) -> list[ImageEvent]:
+        """
+        Take every event that waits.
+        """
+    def start(self) -> None: ...
+    def stats(self) -> ImageStats: ...
+    def stop(self) -> None:
+        """
+        End every request with UnavailableError; returns when the thread has ended.
+        """
+    def submit(self, request: ImageRequest) -> int:
+        """
+        Accept a request and return its id.
+        """
+    def wake_fd(self) -> int:
+        """
+        Readable while events wait for drain().
+        """
+    @property
+    def info(self) -> ImageModelInfo: ...
 
 class FlashAttn:
     """
@@ -1514,6 +1975,18 @@ class EncoderParams:
     @property
     def rerank(self) -> bool: ...
 
+class ProjectorParams:
+    """
+    What turns pictures and sounds into embeddings.
+    """
+    def __init__(
+        self, *, path: str = "", n_audio_max: typing.SupportsInt | typing.SupportsIndex = 1800
+    ) -> None: ...
+    @property
+    def n_audio_max(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+
 class ChatParams:
     """
     The chat template instead of the model's own.
@@ -1557,6 +2030,7 @@ class LlamaParams:
         adapters: AdapterParams = ...,
         chat: ChatParams = ...,
         encoder: EncoderParams = ...,
+        projector: ProjectorParams = ...,
         draft: DraftModelParams = ...,
     ) -> None: ...
     @property
@@ -1571,6 +2045,8 @@ class LlamaParams:
     def encoder(self) -> EncoderParams: ...
     @property
     def model(self) -> ModelParams: ...
+    @property
+    def projector(self) -> ProjectorParams: ...
 
 class LogLevel:
     """
@@ -1634,7 +2110,8 @@ class RpcParams:
         self,
         *,
         listeners: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-        main_gpu: typing.SupportsInt | typing.SupportsIndex | None = None,
+        gpus: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
+        cpu: bool = False,
         n_threads: typing.SupportsInt | typing.SupportsIndex = 0,
         reserved_bytes: typing.SupportsInt | typing.SupportsIndex = 0,
         cache_dir: str = "",
@@ -1645,13 +2122,60 @@ class RpcParams:
     @property
     def cache_limit_bytes(self) -> int: ...
     @property
-    def listeners(self) -> list[int]: ...
+    def cpu(self) -> bool: ...
     @property
-    def main_gpu(self) -> int | None: ...
+    def gpus(self) -> list[int]: ...
+    @property
+    def listeners(self) -> list[int]: ...
     @property
     def n_threads(self) -> int: ...
     @property
     def reserved_bytes(self) -> int: ...
+
+class RpcCounts:
+    """
+    What clients of an RPC server did.
+    """
+    @property
+    def compute_ns(self) -> int: ...
+    @property
+    def n_cache_hits(self) -> int: ...
+    @property
+    def n_graphs(self) -> int: ...
+    @property
+    def n_messages(self) -> int: ...
+    @property
+    def received_bytes(self) -> int: ...
+    @property
+    def sent_bytes(self) -> int: ...
+    @property
+    def wait_ns(self) -> int: ...
+
+class RpcSeatStats:
+    """
+    Memory of a lent device.
+    """
+    @property
+    def capacity_bytes(self) -> int: ...
+    @property
+    def used_bytes(self) -> int: ...
+
+class RpcStats:
+    """
+    What an RPC server does and has done.
+    """
+    @property
+    def counts(self) -> RpcCounts: ...
+    @property
+    def n_bad_ends(self) -> int: ...
+    @property
+    def n_clients(self) -> int: ...
+    @property
+    def n_clients_refused(self) -> int: ...
+    @property
+    def n_clients_taken(self) -> int: ...
+    @property
+    def seats(self) -> list[RpcSeatStats]: ...
 
 class RpcServer:
     """
@@ -1660,22 +2184,38 @@ class RpcServer:
     def __init__(
         self, params: RpcParams, log_fd: typing.SupportsInt | typing.SupportsIndex
     ) -> None: ...
+    def adopt(self, fd: typing.SupportsInt | typing.SupportsIndex, peer: str) -> None:
+        """
+        Serve a connected socket, which is the server's from here on.
+        """
     def serve(self) -> None:
         """
         Serve until stop() is called in another thread.
         """
+    def stats(self) -> RpcStats: ...
     def stop(self) -> None: ...
     @property
-    def capacity_bytes(self) -> int: ...
-    @property
-    def device_name(self) -> str: ...
+    def device_names(self) -> list[str]: ...
 
-def add_rpc_servers(endpoints: collections.abc.Sequence[str]) -> None:
+class RpcEndpoint:
     """
-    Add the devices of RPC servers, named host:port, before models are loaded.
+    Where a server is reached, and what it is called.
+    """
+    def __init__(self, *, address: str, name: str) -> None: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+def add_rpc_servers(endpoints: collections.abc.Sequence[RpcEndpoint]) -> None:
+    """
+    Add the devices of RPC servers before models are loaded.
     """
 
 def build_info() -> dict[str, str]: ...
+def has_images() -> bool: ...
+def image_samplers() -> list[str]: ...
+def image_schedules() -> list[str]: ...
 def init_backends() -> None:
     """
     Idempotent; before anything else of this module.
@@ -1683,6 +2223,11 @@ def init_backends() -> None:
 
 def list_buffer_types() -> list[str]: ...
 def list_devices() -> list[Device]: ...
+def load_image_model(params: ImageModelParams) -> ImageModel:
+    """
+    Load an image model; takes seconds to minutes and lets other Python threads run.
+    """
+
 def load_models(params: LlamaParams) -> Models:
     """
     Load a model file; takes seconds to minutes and lets other Python threads run.

@@ -10,11 +10,16 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llamabox import log
-from llamabox.access import AccessError, is_open_to_all, with_checked_access
+from llamabox.access import (
+    AccessError,
+    check_rpc_access,
+    is_open_to_all,
+    with_checked_access,
+)
 from llamabox.config import DEFAULT_MODEL_PATH, ServerConfig
 from llamabox.errors import LlamaboxError
 from llamabox.listeners import ListenError, close_listeners, open_listeners
@@ -83,42 +88,44 @@ def _answer(command_line: CommandLine, action: Action) -> str:
     if action is Action.SYSTEM_INFO:
         return devices.system_info_text()
     if action is Action.LIST_DEVICES:
-        return devices.devices_text(command_line.config.placement.rpc)
+        return devices.devices_text(command_line.config.placement)
     return devices.buffer_types_text()
+
+
+_NEED_MODEL: tuple[tuple[str, Callable[[ServerConfig], object]], ...] = (
+    ("--lora", lambda config: config.adapters.loras),
+    ("--control-vector", lambda config: config.adapters.control_vectors),
+    ("--images", lambda config: config.images.enabled),
+    ("--mmproj", lambda config: config.media.projector),
+    ("--rerank", lambda config: config.encoder.ranks),
+)
 
 
 def _with_model(command_line: CommandLine) -> ServerConfig:
     """Return the settings with the model file and its name filled in.
 
-    Raises UsageError for options that this version refuses.
+    Raises UsageError for options that the demo model does not go with.
     """
     config = command_line.config
     encoder = config.encoder
     path = config.model.path
     if path is None and Path(DEFAULT_MODEL_PATH).is_file():
         path = DEFAULT_MODEL_PATH
-    for flag, refusal in command_line.refused:
-        if path is None and refusal.needs_model:
-            raise UsageError(
-                f"{flag} needs --model: the built-in demo model is only for a plain text server"
-            )
-        raise UsageError(f"{flag} is not available in this version")
-    if path is None and (config.adapters.loras or config.adapters.control_vectors):
-        raise UsageError(
-            "--lora and --control-vector need --model: the built-in demo model is only for a plain"
-            " text server"
-        )
+    if not config.placement.rpc and config.placement.rpc_secured:
+        _warn(Notice("the flags act on RPC servers only: they need --rpc", "--rpc-token"))
     if config.rpc != RpcConfig():
         _warn(Notice("the flags act on an RPC server only: they need a port", "--rpc-server-port"))
     if not encoder.embeds:
         for flag, value in (("--pooling", encoder.pooling), ("--attention", encoder.attention)):
             if value is not None:
                 _warn(Notice("the flag acts on embeddings only: it needs --embeddings", flag))
-    if path is None and encoder.ranks:
-        raise UsageError(
-            "--rerank needs --model: the built-in demo model is only for a plain text server"
-        )
     if path is None:
+        for flags, is_given in _NEED_MODEL:
+            if is_given(config):
+                raise UsageError(
+                    f"{flags} needs --model: the built-in demo model is only for a plain text"
+                    " server"
+                )
         from llamabox.models import DEMO_MODEL
 
         path = str(DEMO_MODEL)
@@ -139,14 +146,24 @@ def _serve(config: ServerConfig) -> int:
 
 
 def _lend(command_line: CommandLine) -> int:
-    """Run as an RPC server: no model, no HTTP."""
+    """Run as an RPC server: no model, no HTTP but for metrics."""
     config = command_line.config
     if config.model.path is not None:
         raise UsageError("--model: not allowed with --rpc-server-port; clients bring the model")
-    _logger.warning(
-        "the RPC protocol has neither keys nor encryption: serve trusted networks only",
-        extra=log.fields(host=config.rpc.host),
-    )
+    if config.rpc.devices and config.rpc.main_gpu is not None:
+        raise UsageError("--rpc-server-devices: not allowed with --rpc-server-main-gpu")
+    check_rpc_access(config.rpc)
+    if not config.rpc.is_secured:
+        _logger.warning(
+            "the RPC protocol has neither keys nor encryption: serve trusted networks only",
+            extra=log.fields(host=config.rpc.host),
+        )
+    elif not config.rpc.token_digests:
+        _logger.warning(
+            "anybody who can reach this address may use the device; --rpc-server-token asks for"
+            " a token",
+            extra=log.fields(host=config.rpc.host),
+        )
     return _run(config.replace(http__host=config.rpc.host, http__port=config.rpc.port))
 
 

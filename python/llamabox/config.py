@@ -13,6 +13,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+from llamabox.chat_config import ChatConfig
 from llamabox.compute_config import (
     AdapterConfig,
     ContextConfig,
@@ -22,6 +23,8 @@ from llamabox.compute_config import (
     ThreadsConfig,
 )
 from llamabox.draft_config import DraftConfig
+from llamabox.image_config import ImageConfig
+from llamabox.media_config import MediaConfig
 from llamabox.rpc_config import RpcConfig
 from llamabox.sampling_config import SamplingConfig
 
@@ -138,24 +141,6 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatConfig:
-    """How conversations become prompts."""
-
-    # A built-in template's name; None takes the model's own.
-    template: str | None = None
-    # A file with a Jinja template that replaces the model's; None takes the model's own.
-    template_file: str | None = None
-    # Whether the command line asked for Jinja. Without a built-in template it is used anyway.
-    jinja: bool = False
-    # Variables of the template that a request may set again.
-    template_kwargs: dict[str, Any] = field(default_factory=dict)
-    # Whether a model that can think does, unless a request says otherwise.
-    enable_reasoning: bool = True
-    # Tokens that a thinking block may have unless a request says otherwise; None is no limit.
-    reasoning_budget: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What goes to stderr."""
 
@@ -198,7 +183,9 @@ class ServerConfig:
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    media: MediaConfig = field(default_factory=MediaConfig)
     draft: DraftConfig = field(default_factory=DraftConfig)
+    images: ImageConfig = field(default_factory=ImageConfig)
 
     def get(self, target: str) -> Any:
         """Return the field that ``target`` names as ``"group.field"``."""

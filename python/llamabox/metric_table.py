@@ -1,7 +1,7 @@
 """The metrics that come from the engine's counters: name, help and where the value stands.
 
-Names are those after ``llamabox:``. The first sixteen are the specification's; a field of None is
-something that this version has nothing to count of, which stays 0.
+Names are those after ``llamabox:``. The first sixteen are the specification's. What the engine that
+serves does not count, as tokens on a server that makes images, stays 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class FromStats(NamedTuple):
 
     name: str
     help: str
-    field: str | None
+    field: str
 
 
 class Rate(NamedTuple):
@@ -22,8 +22,8 @@ class Rate(NamedTuple):
 
     name: str
     help: str
-    part: str | None
-    whole: str | None
+    part: str
+    whole: str
 
 
 class Distribution(NamedTuple):
@@ -36,10 +36,10 @@ class Distribution(NamedTuple):
 
 
 COUNTERS = (
-    FromStats("image_forward", "Images forwarded (steps) in diffusion processing.", None),
-    FromStats("image_forward_seconds", "Time of the image forward process.", None),
-    FromStats("image_reverse", "Images reversed (steps) in diffusion processing.", None),
-    FromStats("image_reverse_seconds", "Time of the image reverse process.", None),
+    FromStats("image_forward", "Images forwarded (steps) in diffusion processing.", "n_forward"),
+    FromStats("image_forward_seconds", "Time of the image forward process.", "forward_seconds"),
+    FromStats("image_reverse", "Images reversed (steps) in diffusion processing.", "n_reverse"),
+    FromStats("image_reverse_seconds", "Time of the image reverse process.", "reverse_seconds"),
     FromStats("tokens_prefill", "Prompt tokens run through the model.", "n_prompt_tokens"),
     FromStats("tokens_prefill_seconds", "Time of prompt processing.", "prefill_seconds"),
     FromStats("tokens_decode", "Tokens generated.", "n_generated_tokens"),
@@ -58,6 +58,8 @@ COUNTERS = (
     FromStats("context_shifts", "Times a full context lost its older half.", "n_context_shifts"),
     FromStats("steps", "Steps of the engine.", "n_steps"),
     FromStats("encoded_texts", "Texts read for embeddings and scores.", "n_encoded_texts"),
+    FromStats("media_encoded", "Pictures and sounds run through the projector.", "n_media_encoded"),
+    FromStats("media_cached", "Pictures and sounds whose embeddings were kept.", "n_media_cached"),
     FromStats("encode_passes", "Passes over such texts.", "n_encode_passes"),
 )
 GAUGES = (
@@ -68,8 +70,18 @@ GAUGES = (
     FromStats("kv_cache_cells", "Tokens the KV cache can hold.", "n_kv_cells"),
 )
 RATES = (
-    Rate("image_forward_steps_per_second", "Average image forward throughput.", None, None),
-    Rate("image_reverse_steps_per_second", "Average image reverse throughput.", None, None),
+    Rate(
+        "image_forward_steps_per_second",
+        "Average image forward throughput.",
+        "n_forward",
+        "forward_seconds",
+    ),
+    Rate(
+        "image_reverse_steps_per_second",
+        "Average image reverse throughput.",
+        "n_reverse",
+        "reverse_seconds",
+    ),
     Rate(
         "tokens_prefill_per_second",
         "Average prompt throughput in tokens/s.",

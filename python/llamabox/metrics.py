@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from llamabox.metric_table import COUNTERS, GAUGES, HISTOGRAMS, RATES, Distribution
 
 if TYPE_CHECKING:
-    from llamabox._core import Histogram, Stats
+    from llamabox._core import Histogram, ImageStats, Stats
 
 _PREFIX = "llamabox:"
 
@@ -38,7 +38,7 @@ class Metrics(Collector):
         self._restart_count = restart_count
         self._requests: Counter[tuple[str, str]] = Counter()
         self._choices: Counter[tuple[str, str]] = Counter()
-        self._stats: Stats | None = None
+        self._stats: Stats | ImageStats | None = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -53,7 +53,7 @@ class Metrics(Collector):
         for reason in reasons:
             self._choices[route, reason] += 1
 
-    def render(self, stats: Stats | None) -> bytes:
+    def render(self, stats: Stats | ImageStats | None) -> bytes:
         """The page. Without ``stats`` (still loading) the engine's values are all 0."""
         self._stats = stats
         return generate_latest(self._registry)
@@ -79,13 +79,15 @@ class Metrics(Collector):
         )
         yield _labelled("requests", "Answers by route and status.", "status", self._requests)
         yield _labelled("choices", "Ended choices by route.", "finish_reason", self._choices)
-        if stats is not None:
-            for row in HISTOGRAMS:
-                yield _histogram(row, getattr(stats, row.field))
+        for row in HISTOGRAMS:
+            histogram = getattr(stats, row.field, None)
+            if histogram is not None:
+                yield _histogram(row, histogram)
 
 
-def _value(stats: Stats | None, field: str | None) -> float:
-    return getattr(stats, field) if stats is not None and field is not None else 0
+def _value(stats: Stats | ImageStats | None, field: str) -> float:
+    value: float = getattr(stats, field, 0)
+    return value
 
 
 def _ratio(part: float, whole: float) -> float:

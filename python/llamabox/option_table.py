@@ -8,6 +8,8 @@ from __future__ import annotations
 from llamabox.compute_options import COMPUTE_OPTIONS
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
 from llamabox.draft_options import DRAFT_OPTIONS
+from llamabox.image_options import IMAGE_OPTIONS
+from llamabox.media_options import MEDIA_OPTIONS
 from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
     Value,
@@ -20,7 +22,7 @@ from llamabox.option_values import (
     seconds,
     template_variables,
 )
-from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store
+from llamabox.options import Action, Assign, Effect, Group, Option, Run, Store
 from llamabox.rpc_options import RPC_OPTIONS
 from llamabox.sampling_options import SAMPLER_OPTIONS
 
@@ -120,7 +122,8 @@ _SERVER_OPTIONS = (
             Assign("model.warmup", False)),
     _server("--embeddings --embedding", "Make embeddings, beside the text of a chat model",
             Assign("encoder.embeddings", True)),
-    _server("--images", "Image endpoints; not in this version", Refuse(needs_model=True)),
+    _server("--images", "Make images instead of text, with a model that does",
+            Assign("images.enabled", True)),
     _server("--rerank --reranking", "Rank documents and make embeddings; no text is generated",
             Assign("encoder.rerank", True)),
 )  # fmt: skip
@@ -165,8 +168,6 @@ _CONTEXT_OPTIONS = (
     _completion("--no-mmap", "Read the model file into memory", Assign("model.use_mmap", False)),
     _completion("--mlock", "Keep the model from being swapped out",
                 Assign("model.use_mlock", True)),
-    _completion("--mmproj", "Projector of a vision model; not in this version",
-                Refuse(needs_model=True)),
 )  # fmt: skip
 
 _CHAT_TEMPLATES = (
@@ -232,6 +233,8 @@ OPTIONS: tuple[Option, ...] = (
     + _CHAT_OPTIONS
     + _SAMPLING_OPTIONS
     + SAMPLER_OPTIONS
+    + IMAGE_OPTIONS
+    + MEDIA_OPTIONS
     + RPC_OPTIONS
 )
 

@@ -17,6 +17,7 @@ class Group(StrEnum):
     GENERAL = "general"
     SERVER = "server"
     COMPLETION = "server/completion"
+    IMAGES = "server/images"
     RPC_SERVER = "rpc-server"
 
 
@@ -76,15 +77,7 @@ class Run:
     action: Action
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The start ends: going on without the option would serve something else than asked."""
-
-    # Whether the option changes how a model is used, and so means nothing without one.
-    needs_model: bool
-
-
-Effect = Store | Words | Assign | Run | Refuse
+Effect = Store | Words | Assign | Run
 
 
 @dataclass(frozen=True, slots=True)

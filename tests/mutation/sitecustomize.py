@@ -21,7 +21,7 @@ def ignore_flag(spelling: str) -> None:
 
     option = BY_NAME[spelling]
     apply = option_parser._Reader._apply
-    results = ("values", "spelled", "warnings", "refused", "action", "action_filter")
+    results = ("values", "spelled", "warnings", "action", "action_filter")
 
     def applied(self: Any, found: Any, flag: str, attached: str | None) -> None:
         kept = {name: copy.copy(getattr(self, name)) for name in results}
@@ -52,9 +52,11 @@ def ignore_setting(spelling: str) -> None:
 def ignore_field(route: str, name: str) -> None:
     """The field is dropped before the route's table reads the body."""
     from llamabox.api import schema
+    from llamabox.api.image_routes import IMAGE_ROUTES
     from llamabox.api.routes import MODEL_ROUTES
 
-    (table,) = (r.fields for r in MODEL_ROUTES if f"{r.method} {r.path}" == route)
+    routes = (*MODEL_ROUTES, *(route for route in IMAGE_ROUTES if route.fields))
+    (table,) = (r.fields for r in routes if f"{r.method} {r.path}" == route)
     read = schema.read_fields
 
     def without(body: dict[str, Any], fields: Any) -> Any:

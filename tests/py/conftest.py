@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from api_harness import LiveServer
-from fake_core import fake_engine
+from fake_core import fake_engine, fake_image_engine
 from llamabox.config import ServerConfig
 from llamabox.http.limits import Limits
+from real_core import provide_core
 
 CONFIG = ServerConfig().replace(model__alias="fake", model__path="fake.gguf", http__metrics=True)
 
 StartServer = Callable[..., LiveServer]
 
 NODE_MODULES = Path(__file__).parents[2] / ".venv" / "node" / "node_modules"
-# Clients that cannot be installed everywhere: whether one is there, and what brings it.
+# What cannot be had everywhere: whether it is there, and what brings it.
 CLIENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "node_client": (
         lambda: shutil.which("node") is not None and (NODE_MODULES / "openai").is_dir(),
@@ -34,9 +35,25 @@ CLIENTS: dict[str, tuple[Callable[[], bool], str]] = {
 _left_out: list[str] = []
 
 
+def _makes_images() -> bool:
+    """Whether the extension module was built with stable-diffusion.cpp."""
+    try:
+        provide_core()
+        from llamabox import _core
+    except (ImportError, RuntimeError):
+        return False
+    return _core.has_images()
+
+
+CLIENTS["image_build"] = (_makes_images, "a build with LLAMABOX_IMAGES=ON")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests of clients that are missing here; the summary names them."""
-    missing = {mark: why for mark, (is_there, why) in CLIENTS.items() if not is_there()}
+    asked = {mark for mark in CLIENTS if any(item.get_closest_marker(mark) for item in items)}
+    missing = {
+        mark: why for mark, (is_there, why) in CLIENTS.items() if mark in asked and not is_there()
+    }
     left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in missing)]
     if not left_out:
         return
@@ -58,7 +75,7 @@ def start_server() -> Iterator[StartServer]:
     """Starts servers on fake models; each is closed at the end and must have lost no request.
 
     ``loading=True`` leaves the engine out, ``limits`` are the HTTP layer's, everything else goes to
-    the fake model. ``config`` takes the place of CONFIG.
+    the fake model. ``config`` takes the place of CONFIG and says whether that makes images.
     """
     servers: list[LiveServer] = []
 
@@ -68,8 +85,8 @@ def start_server() -> Iterator[StartServer]:
         config: ServerConfig = CONFIG,
         **model: Any,
     ) -> LiveServer:
-        engine = None if loading else fake_engine(**model)
-        servers.append(LiveServer(engine, config, limits))
+        make = fake_image_engine if config.images.enabled else fake_engine
+        servers.append(LiveServer(None if loading else make(**model), config, limits))
         return servers[-1]
 
     yield start

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from llamabox.engine import Engine
+from llamabox.image_engine import ImageEngine
 from llamabox.slot_files import SlotFolder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -58,6 +59,18 @@ def core_engine(
 def fake_engine(*counts: int, slot_folder: SlotFolder | None = None, **fields: Any) -> Engine:
     """The shell's engine on the same."""
     return Engine(core, core_engine(*counts, **fields), slot_folder)
+
+
+def fake_image_engine(n_slots: int = 4, n_queue: int = 256, **model: Any) -> ImageEngine:
+    """The shell's engine on an image model whose every byte is known; not started."""
+    params = core.ImageEngineParams(n_slots=n_slots, n_queue=n_queue)
+    loaded = core.load_image_model(core.FakeImageParams(**model))
+    return ImageEngine(core, core.ImageEngine(loaded, params))
+
+
+def fake_pixels(seed: int, n_bytes: int) -> bytes:
+    """The first bytes of the image with this seed, made of nothing but a prompt."""
+    return bytes((seed + at) % 256 for at in range(n_bytes))
 
 
 def generate(text: str = "hi", n_tokens: int = 16, **fields: Any) -> Any:

@@ -5,13 +5,18 @@ Runs on the loop thread. Covered by tests/py/api.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import orjson
 
-from llamabox.api.call import Call, CallHandler, Settings
+from llamabox.api.call import Call, Settings
 from llamabox.api.content_type import check_content_type
 from llamabox.api.errors import failure, loading
 from llamabox.api.gates import refusal
 from llamabox.api.health import State, health, live, ready
+from llamabox.api.image_call import ImageCall
+from llamabox.api.media import MediaLoader
 from llamabox.api.openapi import describe
 from llamabox.api.routes import MODEL_ROUTES, ModelRoute
 from llamabox.engine import Engine
@@ -20,6 +25,7 @@ from llamabox.http.access import final_status
 from llamabox.http.exchange import Exchange
 from llamabox.http.message import HttpError, Request, Response
 from llamabox.http.router import Handler, Router
+from llamabox.image_engine import ImageEngine
 from llamabox.metrics import Metrics
 
 _OTHER_PATH = "other"
@@ -30,20 +36,26 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.engine: Engine | None = None
+        self.engine: Engine | ImageEngine | None = None
         self.stopping = False
+        # Whether loading has to wait for another machine.
+        self.waiting = False
         self.router = Router()
         self._metrics = Metrics(settings.config.process.restart_count)
+        self._media = MediaLoader(settings.config.media)
         self._prefix = settings.config.access.api_prefix
         probes = {"/health": self._health, "/readyz": self._readyz, "/livez": self._livez}
         # The paths whose requests are not logged.
         self.probes = frozenset(self._prefix + path for path in probes)
         for path, probe in probes.items():
             self.router.add("GET", self._prefix + path, probe, public=True)
-        for route in MODEL_ROUTES:
-            self.router.add(route.method, self._prefix + route.path, self._gated(route))
+        routes = _routes(settings)
+        for route in routes:
+            path = self._prefix + route.path
+            has_files = route.form or route.takes_media
+            self.router.add(route.method, path, self._gated(route), large_body=has_files)
         needs_key = bool(settings.config.access.key_digests)
-        description = describe(MODEL_ROUTES, self._prefix, needs_key)
+        description = describe(routes, self._prefix, needs_key)
         self._description = Response(200, orjson.dumps(description))
         self.router.add("GET", self._prefix + "/openapi.json", self._openapi)
         if settings.config.http.metrics:
@@ -55,7 +67,9 @@ class App:
         if self.stopping:
             return State.STOPPING
         if self.engine is None:
-            return State.LOADING
+            return State.WAITING if self.waiting else State.LOADING
+        if isinstance(self.engine, Engine) and self.engine.device_lost.is_set():
+            return State.LOST
         return State.READY if self.engine.stats().healthy else State.BROKEN
 
     async def __call__(self, request: Request, exchange: Exchange) -> Response | None:
@@ -76,11 +90,17 @@ class App:
             engine = self.engine
             if engine is None:
                 return loading()
+            if isinstance(engine, ImageEngine):
+                if not route.form:
+                    check_content_type(request)
+                images = ImageCall(self.settings, engine, request, exchange, self._metrics)
+                return await _answered(images, route.handler)
             refused = refusal(route.needs, self.settings.config.encoder, engine.info)
             if refused is not None:
                 return refused
-            check_content_type(request)
-            call = Call(self.settings, engine, request, exchange, self._metrics)
+            if not route.form:
+                check_content_type(request)
+            call = Call(self.settings, engine, request, exchange, self._metrics, self._media)
             return await _answered(call, route.handler)
 
         return gated
@@ -102,9 +122,19 @@ class App:
         return Response(200, self._metrics.render(stats), self._metrics.content_type)
 
 
-async def _answered(call: Call, handler: CallHandler) -> Response | None:
+def _routes(settings: Settings) -> Sequence[ModelRoute]:
+    """Those of the kind of server; what reads pictures is imported only where it is needed."""
+    if not settings.config.images.enabled:
+        return MODEL_ROUTES
+    from llamabox.api.image_routes import IMAGE_ROUTES
+
+    return IMAGE_ROUTES
+
+
+async def _answered(call: Call | ImageCall, handler: Callable[[Any], Any]) -> Response | None:
     try:
-        return await handler(call)
+        answer: Response | None = await handler(call)
+        return answer
     except LlamaboxError as error:
         if call.exchange.started:
             raise HttpError(500, error.message) from error

@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 
-from api_harness import chat, completion
+from api_harness import LiveServer, chat, completion
 from conftest import CONFIG, StartServer
 
+# One pixel.
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c63606060000000040001f61738550000000049454e44ae426082"
+)
 _FOLDER = Path(__file__).parents[2] / "spec"
 _BODIES: dict[str, Any] = {
     "/tokenize": {"content": "hi"},
@@ -23,15 +28,16 @@ _BODIES: dict[str, Any] = {
     "/v1/chat/completions": chat(),
     "/v1/embeddings": {"input": "hi"},
     "/v1/rerank": {"query": "hi", "documents": ["a", "b"]},
-    "/v1/images/generations": {"prompt": "a cat"},
-    "/v1/images/edits": {"prompt": "a cat"},
+    "/v1/images/generations": {"prompt": "a cat", "size": "256x256", "sample_steps": 2},
 }
+_FORM = "multipart/form-data; boundary=B"
 
 
 # What the server of a row with flags is started with, and what its model is then.
 _STARTED_WITH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "--embeddings --rerank": ({"encoder__embeddings": True}, {}),
     "--rerank": ({"encoder__rerank": True}, {"generates": False}),
+    "--images": ({"images__enabled": True}, {}),
 }
 
 
@@ -55,6 +61,9 @@ def _path(row: dict[str, str]) -> str:
 def test_endpoints(start_server: StartServer, row: dict[str, str]) -> None:
     config, model = _STARTED_WITH.get(row["enabled_by"], ({}, {}))
     server = start_server(config=CONFIG.replace(**config), **model)
+    if row["path"] == "/v1/images/edits":
+        _check_edits(server)
+        return
     body = _BODIES.get(row["path"])
     assert (body is None) == (row["method"] == "GET")
     reply = server.call(row["method"], row["path"], body)
@@ -72,6 +81,19 @@ def test_endpoints(start_server: StartServer, row: dict[str, str]) -> None:
         assert streamed.body.startswith(b"data: {")
 
 
+def _check_edits(server: LiveServer) -> None:
+    """The one route whose request is a form."""
+    fields = {"prompt": b"a", "size": b"256x256", "sample_steps": b"2", "image": PNG}
+    for stream in (b"false", b"true"):
+        parts = {**fields, "stream": stream}.items()
+        head = b'--B\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+        form = b"".join(head % (name.encode(), data) for name, data in parts) + b"--B--\r\n"
+        reply = server.call("POST", "/v1/images/edits", form, **{"Content-Type": _FORM})
+        assert reply.status == 200
+        kind = "application/json" if stream == b"false" else "text/event-stream"
+        assert reply.headers["Content-Type"] == kind
+
+
 def test_metrics_are_there_with_flag_only(start_server: StartServer) -> None:
     (row,) = [row for row in ENDPOINTS if row["path"] == "/metrics"]
     assert row["enabled_by"] == "--metrics"
@@ -80,8 +102,12 @@ def test_metrics_are_there_with_flag_only(start_server: StartServer) -> None:
 
 @pytest.mark.parametrize("row", METRICS, ids=lambda row: row["name"].partition(":")[2])
 def test_metrics(start_server: StartServer, row: dict[str, str]) -> None:
-    server = start_server(n_slots=1, step_us=200)
-    reply = server.post("/v1/completions", completion("a longer prompt", max_tokens=32))
+    if row["name"].startswith("llamabox:image_"):
+        server = start_server(config=CONFIG.replace(images__enabled=True), step_us=200)
+        reply = server.post("/v1/images/generations", _BODIES["/v1/images/generations"])
+    else:
+        server = start_server(n_slots=1, step_us=200)
+        reply = server.post("/v1/completions", completion("a longer prompt", max_tokens=32))
     assert reply.status == 200
     page = server.get("/metrics").body.decode().splitlines()
     assert f"# TYPE {row['name']} {row['type']}" in page

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api_harness import LiveServer, chat, completion
+from api_harness import LiveServer, chat, completion, samples
 from fake_core import ROOT
 from llamabox.models import DEMO_MODEL
 from llamabox.option_parser import parse

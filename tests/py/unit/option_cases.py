@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from llamabox.keys import digest
+from unit import image_option_cases as images
 
 _GRAMMAR_FILE = Path(__file__).parents[2] / "spec" / "yes_or_no.gbnf"
 
 # First spelling of each option that takes a value: a word, its field and the field's value.
 STORED: dict[str, list[tuple[str, str, Any]]] = {
+    **images.STORED,
     "-lv": [("3", "log.verbosity", 3)],
     "--chat-template": [("llava", "chat.template", "llava")],
     "--chat-template-file": [("t.jinja", "chat.template_file", "t.jinja")],
@@ -28,6 +30,16 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
         ("-1", "engine.n_slots", 4),
     ],
     "--rpc": [("a.b:1,10.0.0.7:50052", "placement.rpc", ("a.b:1", "10.0.0.7:50052"))],
+    "--rpc-token": [("s3cret", "placement.rpc_token", "s3cret")],
+    "--rpc-ssl-ca-file": [("ca.pem", "placement.rpc_ca_file", "ca.pem")],
+    "--rpc-server-devices": [
+        ("1,-1,0", "rpc.devices", (1, "cpu", 0)),
+        ("-1", "rpc.devices", ("cpu",)),
+    ],
+    "--rpc-server-token": [("a,b", "rpc.token_digests", (digest("a"), digest("b")))],
+    "--rpc-server-ssl-cert-file": [("c.pem", "rpc.ssl_cert_file", "c.pem")],
+    "--rpc-server-ssl-key-file": [("k.pem", "rpc.ssl_key_file", "k.pem")],
+    "--rpc-server-metrics-port": [("9100", "rpc.metrics_port", 9100)],
     "--rpc-server-host": [("::1", "rpc.host", "::1")],
     "--rpc-server-port": [("0", "rpc.port", 0), ("50052", "rpc.port", 50052)],
     "--rpc-server-main-gpu": [("-1", "rpc.main_gpu", "cpu"), ("1", "rpc.main_gpu", 1)],
@@ -164,6 +176,17 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
     "--mirostat-ent": [("4", "sampling.mirostat_tau", 4)],
     "--grammar": [('root ::= "a"', "sampling.grammar", 'root ::= "a"')],
     "--grammar-file": [(str(_GRAMMAR_FILE), "sampling.grammar", _GRAMMAR_FILE.read_text())],
+    "--mmproj": [("p.gguf", "media.projector", "p.gguf")],
+    "--visual-max-image-size": [
+        ("0", "media.max_image_size", None),
+        ("224", "media.max_image_size", 224),
+        ("1344", "media.max_image_size", 1344),
+    ],
+    "--visual-max-image-cache": [("3", "media.n_cached", 3)],
+    "--max-projected-cache": [("0", "media.n_cached", 0), ("10", "media.n_cached", 10)],
+    "--media-allowed-hosts": [
+        ("A.b,*.c.d, 10.0.0.1", "media.allowed_hosts", ("a.b", "*.c.d", "10.0.0.1"))
+    ],
     "-j": [("{}", "sampling.json_schema", '{"type":"object"}')],
 }
 
@@ -200,6 +223,7 @@ ADDED: dict[str, list[tuple[str, str, Any]]] = {
 }
 
 ASSIGNED: dict[str, tuple[str, Any]] = {
+    **images.ASSIGNED,
     "-v": ("log.verbosity", 2147483647),
     "--log-colors": ("log.colors", True),
     "-sp": ("engine.special", True),
@@ -226,6 +250,7 @@ ASSIGNED: dict[str, tuple[str, Any]] = {
     "-no-kvu": ("engine.kv_unified", False),
     "--no-cache-prompt": ("engine.cache_prompt", False),
     "--lora-init-without-apply": ("adapters.apply_loras", False),
+    "--media-allow-private": ("media.allow_private", True),
     "--no-escape": ("sampling.escape", False),
     "-e": ("sampling.escape", True),
 }

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llamabox.config import ChatConfig, from_json, to_json
+from llamabox.chat_config import ChatConfig
+from llamabox.config import from_json, to_json
 from llamabox.option_parser import UsageError, parse
 from llamabox.option_table import BY_NAME
 from llamabox.options import Store

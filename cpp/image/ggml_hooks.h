@@ -1,0 +1,40 @@
+// What stable-diffusion.cpp calls in place of ggml (third_party/one_ggml.h): which device each part
+// of a model uses, and the end of a computation that nobody wants any more.
+// Thread rule: one model at a time; set_devices before it is loaded, CancelScope on the thread that
+// computes. Guarantee: Cancelled and Error leave upstream through frames that own what they hold.
+// Covered by tests/py/api/test_real_images.py.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace llamabox {
+
+// Parts of an image model, by the numbers that one_ggml.h and a patch use.
+enum class ImagePart { kDiffusion, kTextEncoder, kVae, kControlNet };
+inline constexpr int kImageParts = 4;
+
+// The names of ggml devices, by ImagePart; an empty name is the CPU.
+// ERRORS: Error(kInvalidArgument) for a name that ggml does not have.
+void set_image_devices(const std::vector<std::string> &names);
+
+// The devices that parts can go to: RPC servers first, then this machine's GPUs.
+std::vector<std::string> gpu_names();
+
+// Thrown out of upstream when the image is not wanted any more.
+struct Cancelled {};
+
+// While it lives, each computation of this thread asks first whether it is still wanted.
+class CancelScope {
+public:
+  explicit CancelScope(std::function<bool()> is_cancelled);
+  ~CancelScope();
+  CancelScope(const CancelScope &) = delete;
+  CancelScope &operator=(const CancelScope &) = delete;
+};
+
+// REQUIRES: called between computations of this thread. Throws Cancelled.
+void stop_if_cancelled();
+
+} // namespace llamabox
