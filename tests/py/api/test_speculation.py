@@ -15,7 +15,7 @@ from llamabox.option_parser import parse
 from real_core import demo_engine
 
 DRAFT = str(ROOT / "tests" / "models" / "draft.gguf")
-OTHER = str(ROOT / "tests" / "models" / "gemma3.gguf")
+OTHER = str(ROOT / "tests" / "models" / "bert.gguf")
 WITH_MODEL = ("-md", DRAFT, "--draft-p-min", "0", "--draft-max", "4")
 LOOKUP = ("--lookup-ngram-min", "2", "--draft-max", "6")
 WORDS = "cat dog tree river stone bird"
