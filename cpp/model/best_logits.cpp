@@ -29,12 +29,24 @@ float largest_of(std::span<const float> logits) {
   return *std::ranges::max_element(best);
 }
 
+// Without a branch, so that the compiler uses vector registers.
+bool has_above(std::span<const float> logits, float bound) {
+  std::uint32_t n = 0;
+  for (const float logit : logits) {
+    n += logit > bound ? 1U : 0U;
+  }
+  return n > 0;
+}
+
 // A heap with the worst of the k best on top.
 class Best {
 public:
   Best(std::size_t k, std::vector<ScoredToken> &out) : k_(k), out_(out) { out_.clear(); }
 
   bool can_enter(float logit) const { return out_.size() < k_ || logit > out_.front().logit; }
+  bool can_enter(std::span<const float> logits) const {
+    return out_.size() < k_ || has_above(logits, out_.front().logit);
+  }
 
   // Tokens come in ascending order, so that an equal logit never replaces one.
   void add(Token token, float logit) {
@@ -82,7 +94,7 @@ void take_best(std::span<const float> logits, std::size_t k, const TokenMask *ma
         logits.subspan(begin, std::min(kBlock, logits.size() - begin));
     std::uint64_t open = mask != nullptr ? mask->words()[begin / kBlock]
                                          : ~std::uint64_t{0} >> (kBlock - block.size());
-    if (open == 0 || !best.can_enter(largest_of(block))) {
+    if (open == 0 || !best.can_enter(block)) {
       continue;
     }
     for (; open != 0; open &= open - 1) {
