@@ -159,13 +159,15 @@ void compare(const char *name, const SamplingParams &params, const LlamaSamplerF
               there.ms_per_row / here.ms_per_row, n_same, here.tokens.size());
 }
 
-void time_logprobs(const Vocab &vocab, const Rows &rows) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (const std::vector<float> &row : rows) {
-    token_logprobs(row, 1, 0, vocab);
+void time_logprobs(const Vocab &vocab, const Rows &rows, int n_rounds) {
+  Timed timed;
+  const Choose likeliest = [&](std::span<const float> row) {
+    return token_logprobs(row, 1, 1, vocab).best.front().token;
+  };
+  for (int round = 0; round < n_rounds; ++round) {
+    time_round(rows, likeliest, timed);
   }
-  std::printf("%-28s %9.4f\n", "logprobs of one token",
-              ms_since(begin) / static_cast<double>(rows.size()));
+  std::printf("%-28s %9.4f\n", "logprobs of two tokens", timed.ms_per_row);
 }
 
 void run(const Options &options) {
@@ -194,7 +196,7 @@ void run(const Options &options) {
   compare("greedy", greedy, factory, rows, options.n_rounds);
   compare("default chain", usual, factory, rows, options.n_rounds);
   compare("default chain and penalties", penalized, factory, rows, options.n_rounds);
-  time_logprobs(LlamaVocab(vocab), rows);
+  time_logprobs(LlamaVocab(vocab), rows, options.n_rounds);
 }
 
 } // namespace
