@@ -41,18 +41,17 @@ double log_total(std::span<const float> logits) {
   constexpr std::size_t kLanes = 16;
   constexpr std::size_t kBlock = 1024; // a sum of more single-precision numbers loses digits
   const float largest = logits[static_cast<std::size_t>(argmax(logits))];
+  std::array<float, kBlock> exps;
   double sum = 0;
   for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {
     const auto block = logits.subspan(begin, std::min(kBlock, logits.size() - begin));
-    std::array<float, kLanes> sums{};
-    std::size_t i = 0;
-    for (; i + kLanes <= block.size(); i += kLanes) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        sums[lane] += exp_of(block[i + lane] - largest);
-      }
+    // In two loops, of which compilers make vector code; of one they do not.
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      exps[i] = exp_of(block[i] - largest);
     }
-    for (; i < block.size(); ++i) {
-      sums[0] += exp_of(block[i] - largest);
+    std::array<float, kLanes> sums{};
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      sums[i % kLanes] += exps[i];
     }
     for (const float part : sums) {
       sum += static_cast<double>(part);
