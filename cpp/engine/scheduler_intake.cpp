@@ -140,10 +140,11 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   }
 }
 
-// Drafts are the likeliest tokens and only compared: so a seed gives the same text as without them.
+// A text whose seed is given must be the same again, so its drafts are only compared.
 void Scheduler::allow_drafts(Sequence &sequence, const GenerateRequest &generate) const {
   const std::int32_t n_most = params_.speculation.n_max;
   sequence.n_draft_max = generate.n_draft_max < 0 ? n_most : std::min(generate.n_draft_max, n_most);
+  sequence.draft_temperature = generate.sampling.seed ? 0.0F : generate.sampling.temperature;
   sequence.drafts.random.seed(std::random_device{}());
 }
 
