@@ -52,7 +52,8 @@ class App:
         routes = _routes(settings)
         for route in routes:
             path = self._prefix + route.path
-            has_files = route.form or route.takes_media
+            has_media = route.takes_media and settings.config.media.projector is not None
+            has_files = route.form or has_media
             self.router.add(route.method, path, self._gated(route), large_body=has_files)
         needs_key = bool(settings.config.access.key_digests)
         description = describe(routes, self._prefix, needs_key)

@@ -252,6 +252,17 @@ def test_the_server_says_what_it_takes(seeing: LiveServer, server: LiveServer) -
         assert meta["support_audio"] is takes
 
 
+def test_bodies_are_large_only_where_there_can_be_media(start_server: StartServer) -> None:
+    body = b'{"messages": "%s"}' % (b"x" * 17 * 1024 * 1024)  # more than a text may have
+
+    def refused_with(server: LiveServer) -> int:
+        return server.call("POST", "/v1/chat/completions", body).status
+
+    assert refused_with(start_server()) == 413
+    config = CONFIG.replace(media__projector="fake.gguf")
+    assert refused_with(start_server(config=config, **MEDIA)) == 400  # read, and no messages
+
+
 def test_the_prompt_of_a_completion_has_no_parts(seeing: LiveServer) -> None:
     body = {"prompt": [{"type": "image_url", "image_url": {"url": "x"}}]}
     assert seeing.post("/v1/completions", body).status == 400

@@ -15,7 +15,7 @@ from llamabox.option_parser import parse
 from real_core import demo_engine
 
 DRAFT = str(ROOT / "tests" / "models" / "draft.gguf")
-OTHER = str(ROOT / "tests" / "models" / "gemma3.gguf")
+OTHER = str(ROOT / "tests" / "models" / "bert.gguf")
 WITH_MODEL = ("-md", DRAFT, "--draft-p-min", "0", "--draft-max", "4")
 LOOKUP = ("--lookup-ngram-min", "2", "--draft-max", "6")
 WORDS = "cat dog tree river stone bird"
@@ -123,14 +123,6 @@ def test_usage_and_metrics_count_drafts_apart(both: LiveServer) -> None:
     assert gained["llamabox:tokens_decode_total"] == usage["completion_tokens"]
     assert gained["llamabox:draft_places_count"] == usage["draft_tokens"]
     assert gained["llamabox:accepted_draft_places_count"] == n_accepted
-
-
-def samples(server: LiveServer) -> dict[str, float]:
-    """Every sample of the metrics page."""
-    reply = server.get("/metrics")
-    assert reply.status == 200
-    lines = [line for line in reply.body.decode().splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def test_a_native_answer_counts_drafts(both: LiveServer) -> None:
