@@ -47,7 +47,7 @@ void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft 
   const bool is_text = sequence.prompt->media.empty();
   for (std::int32_t index = begin; index < end; ++index) {
     const Token token = sequence.tokens[static_cast<std::size_t>(index)];
-    step.batch.push_back(is_text ? text_row(sequence.slot, index, token)
+    step.batch.push_back(is_text ? text_row(sequence.seq, index, token)
                                  : make_row(sequence, index, token));
   }
   step.batch.back().logits = part.samples;
