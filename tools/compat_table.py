@@ -20,14 +20,12 @@ PROVED = ("proved", "parameters")
 """States whose test must fail when the row is switched off."""
 EXISTING = (*PROVED, "no effect")
 """States whose test must exist."""
-LATER = ("multimodal",)
 STATES = {
     "proved": "the test fails when this row alone is switched off (`tools/check_compat`)",
     "parameters": "the same, but seen only in what llama.cpp is given: nothing shows on a machine"
     " without a GPU or in an answer",
     "no effect": "read for compatibility; the test shows that the help says so",
     "no meaning": "an OpenAI field that says nothing to this server; taken and not used",
-    "multimodal": "comes with images and audio in chat (step 5)",
 }
 
 

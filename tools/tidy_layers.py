@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 # What each folder of cpp/ may include besides itself. Siblings never see each other.
-PURE = {"base", "model", "kv", "spec", "guard", "engine"}
+PURE = {"base", "model", "kv", "spec", "guard", "grammar", "engine"}
 CPP_LAYERS: dict[str, set[str]] = {
     "base": set(),
     "model": {"base"},
     "kv": {"base", "model"},
     "spec": {"base", "model"},
     "guard": {"base", "model"},
+    "grammar": {"base", "model"},
     "engine": {"base", "model", "kv", "spec", "guard"},
     "llama": PURE,
     "image": {"base", "guard"},

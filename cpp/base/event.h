@@ -46,7 +46,10 @@ struct TokenLogprobs {
 // Token counts and times of one request; times in milliseconds.
 struct Usage {
   std::int32_t n_prompt = 0;         // prompt tokens, shared ones included
-  std::int32_t n_cached = 0;         // of these, taken from KV that was already there
+  std::int32_t n_image = 0;          // of these, rows of pictures
+  std::int32_t n_audio = 0;          // of these, rows of sounds
+  double audio_seconds = 0;          // that the sounds of the prompt last
+  std::int32_t n_cached = 0;         // of the prompt, taken from KV that was already there
   std::int32_t n_generated = 0;      // tokens of all choices
   std::int32_t n_reasoning = 0;      // of these, of thinking blocks
   std::int32_t n_dropped = 0;        // tokens that left a full context

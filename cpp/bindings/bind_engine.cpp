@@ -100,6 +100,8 @@ void register_models(py::module_ &m) {
       .def_readonly("pooling", &ModelInfo::pooling)
       .def_readonly("names_pooling", &ModelInfo::names_pooling)
       .def_readonly("has_rank_head", &ModelInfo::has_rank_head)
+      .def_readonly("sees_images", &ModelInfo::sees_images)
+      .def_readonly("hears_audio", &ModelInfo::hears_audio)
       .def_readonly("encoder_bytes", &ModelInfo::encoder_bytes);
   py::class_<TokenIds>(m, "TokenIds", py::buffer_protocol(), "Token ids as a buffer of integers.",
                        py::module_local())

@@ -15,6 +15,9 @@ void register_fakes(py::module_ &m) {
   bind_value<T>(m, "FakeTextParams", "What the fake model encodes.", Field{"embeds", &T::embeds},
                 Field{"ranks", &T::ranks}, Field{"n_batch", &T::n_batch},
                 Field{"n_texts", &T::n_texts}, Field{"n_ctx", &T::n_ctx}, Field{"join", &T::join});
+  using V = FakeMediaParams;
+  bind_value<V>(m, "FakeMediaParams", "How the fake model sees and hears.",
+                Field{"is_there", &V::is_there}, Field{"n_rows", &V::n_rows});
   using F = FakeModelParams;
   bind_value<F>(m, "FakeModelParams", "A model whose every output is known by hand.",
                 Field{"n_ctx", &F::n_ctx}, Field{"n_cells", &F::n_cells},
@@ -22,7 +25,7 @@ void register_fakes(py::module_ &m) {
                 Field{"end_one_in", &F::end_one_in}, Field{"step_us", &F::step_us},
                 Field{"fixed_text", &F::fixed_text}, Field{"n_loras", &F::n_loras},
                 Field{"can_shift", &F::can_shift}, Field{"generates", &F::generates},
-                Field{"texts", &F::texts});
+                Field{"texts", &F::texts}, Field{"media", &F::media});
   m.def(
       "load_models", [](const FakeModelParams &params) { return load_fake_models(params); },
       py::arg("params"));

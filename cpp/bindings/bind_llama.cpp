@@ -93,6 +93,9 @@ void register_llama(py::module_ &m) {
   bind_value<P>(m, "EncoderParams", "Embeddings and scores beside the text, or instead of it.",
                 Field{"embeddings", &P::embeddings}, Field{"rerank", &P::rerank},
                 Field{"pooling", &P::pooling}, Field{"attention", &P::attention});
+  using J = ProjectorParams;
+  bind_value<J>(m, "ProjectorParams", "What turns pictures and sounds into embeddings.",
+                Field{"path", &J::path}, Field{"n_audio_max", &J::n_audio_max});
   bind_value<ChatParams>(m, "ChatParams", "The chat template instead of the model's own.",
                          Field{"template_name", &ChatParams::template_name},
                          Field{"template_source", &ChatParams::template_source});
@@ -104,7 +107,7 @@ void register_llama(py::module_ &m) {
       m, "LlamaParams", "What a text model is loaded with.", Required{"model", &LlamaParams::model},
       Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters},
       Field{"chat", &LlamaParams::chat}, Field{"encoder", &LlamaParams::encoder},
-      Field{"draft", &LlamaParams::draft});
+      Field{"projector", &LlamaParams::projector}, Field{"draft", &LlamaParams::draft});
   m.def("load_models", &load_models, py::arg("params"), py::call_guard<py::gil_scoped_release>(),
         "Load a model file; takes seconds to minutes and lets other Python threads run.");
 }

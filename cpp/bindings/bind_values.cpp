@@ -15,7 +15,45 @@ namespace py = pybind11;
 namespace llamabox {
 namespace {
 
+// Copies the content without the GIL: it can have many megabytes.
+std::shared_ptr<const Media> make_media(MediaKind kind, const py::buffer &content,
+                                        std::uint64_t hash, std::int32_t width,
+                                        std::int32_t height) {
+  const py::buffer_info bytes = content.request();
+  const py::gil_scoped_release released;
+  auto media = std::make_shared<Media>();
+  const auto *first = static_cast<const std::uint8_t *>(bytes.ptr);
+  media->kind = kind;
+  media->bytes.assign(first, first + bytes.size * bytes.itemsize);
+  media->hash = hash;
+  media->width = width;
+  media->height = height;
+  return media;
+}
+
+// A place by its media: pybind11 holds pointers to const objects no other way.
+MediaPlace make_place(MediaKind kind, const py::buffer &content, std::uint64_t hash,
+                      std::int32_t width, std::int32_t height, std::size_t at, std::string path) {
+  return {make_media(kind, content, hash, width, height), at, std::move(path)};
+}
+
+void register_media(py::module_ &m) {
+  py::enum_<MediaKind>(m, "MediaKind", "What a part of a message is.", py::module_local())
+      .value("IMAGE", MediaKind::kImage)
+      .value("AUDIO", MediaKind::kAudio);
+  py::class_<MediaPlace>(m, "MediaPlace",
+                         "A picture (RGB bytes) or a sound (a file), before byte `at` of a"
+                         " message's content.",
+                         py::module_local())
+      .def(py::init(&make_place), py::kw_only(), py::arg("kind"), py::arg("content"),
+           py::arg("hash"), py::arg("width") = 0, py::arg("height") = 0, py::arg("at") = 0,
+           py::arg("path") = "")
+      .def_readonly("at", &MediaPlace::at)
+      .def_readonly("path", &MediaPlace::path);
+}
+
 void register_prompts(py::module_ &m) {
+  register_media(m);
   using C = ToolCall;
   bind_value<C>(m, "ToolCall", "A call that the assistant made; arguments are JSON text.",
                 Field{"id", &C::id}, Required{"name", &C::name},
@@ -25,7 +63,7 @@ void register_prompts(py::module_ &m) {
                 Required{"role", &M::role}, Required{"content", &M::content},
                 Field{"reasoning_content", &M::reasoning_content},
                 Field{"tool_calls", &M::tool_calls}, Field{"tool_call_id", &M::tool_call_id},
-                Field{"name", &M::name});
+                Field{"name", &M::name}, Field{"media", &M::media});
   using T = Tool;
   bind_value<T>(m, "Tool", "A function the model may call; parameters are a JSON schema as text.",
                 Required{"name", &T::name}, Field{"description", &T::description},
@@ -193,7 +231,8 @@ void register_values(py::module_ &m) {
       Field{"n_prompt_workers", &E::n_prompt_workers}, Field{"cache_prompt", &E::cache_prompt},
       Field{"render_special", &E::render_special}, Field{"itl_target_ms", &E::itl_target_ms},
       Field{"context_shift", &E::context_shift}, Field{"n_keep", &E::n_keep},
-      Field{"n_cache_reuse", &E::n_cache_reuse}, Field{"speculation", &E::speculation});
+      Field{"n_cache_reuse", &E::n_cache_reuse}, Field{"n_media_cached", &E::n_media_cached},
+      Field{"speculation", &E::speculation});
 }
 
 } // namespace llamabox

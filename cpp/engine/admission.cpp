@@ -45,7 +45,7 @@ Takeover Admission::take_prefix(const Sequence &next, std::span<const SeqId> fre
   const bool is_wanted_free = std::ranges::find(free, next.wanted_slot) != free.end();
   const std::span<const SeqId> seats = is_wanted_free ? std::span(&next.wanted_slot, 1) : free;
   // The last token is run again even when all of it is held: its logits are needed.
-  const auto wanted = next.keys_at(0, next.n_tokens() - 1);
+  const auto wanted = next.keys_at(0, next.prompt->prefix_end(next.n_tokens() - 1));
   PrefixMatch match;
   if (cache_prompt_ || has_sibling(next)) {
     match = cache_.best_match(wanted, next.class_key, seats);

@@ -26,10 +26,14 @@ Engine::Engine(std::unique_ptr<Models> models, EngineParams params, std::unique_
   require_range("n_queue", params_.n_queue, 1, 1 << 20);
   require_range("n_queue_contexts", params_.n_queue_contexts, 1, 1 << 10);
   require_range("n_prompt_workers", params_.n_prompt_workers, 1, 16);
+  require_range("n_media_cached", params_.n_media_cached, 0, 1 << 20);
   require_range("n_keep", params_.n_keep, -1, INT32_MAX);
   require_range("n_cache_reuse", params_.n_cache_reuse, 0, INT32_MAX);
+  require_range("draft-max", params_.speculation.n_max, 0, 1 << 10);
+  require_range("draft-min", params_.speculation.n_min, 0, 1 << 10);
+  require_range("lookup-ngram-min", params_.speculation.lookup_ngram_min, 0, kMaxNgram);
   scheduler_ = std::make_unique<Scheduler>(
-      SchedulerContext{*models_, params_, *clock_, registry_, channel_, stats_});
+      SchedulerContext{*models_, params_, *clock_, registry_, channel_, stats_, &turns_});
 }
 
 Engine::~Engine() { stop(); }
@@ -38,7 +42,12 @@ void Engine::start() {
   if (running_.exchange(true)) {
     return;
   }
-  prompt_workers_ = std::make_unique<PromptWorkers>(params_.n_prompt_workers, *models_, arrivals_);
+  if (models_->media) {
+    media_worker_ = std::make_unique<MediaWorker>(
+        MediaWorkerContext{*models_->media, params_.n_media_cached, *clock_, turns_, arrivals_});
+  }
+  prompt_workers_ = std::make_unique<PromptWorkers>(params_.n_prompt_workers, *models_, arrivals_,
+                                                    media_worker_.get());
   thread_ = std::thread([this] { run(); });
 }
 
@@ -51,6 +60,7 @@ void Engine::stop() {
   arrivals_.close();
   thread_.join();
   prompt_workers_.reset();
+  media_worker_.reset();
 }
 
 RequestId Engine::submit(Request request) {

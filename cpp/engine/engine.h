@@ -7,9 +7,11 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/compute_turns.h"
 #include "base/event_channel.h"
 #include "base/inbox.h"
 #include "base/request_registry.h"
+#include "engine/media_worker.h"
 #include "engine/params.h"
 #include "engine/prompt_worker.h"
 #include "engine/request.h"
@@ -66,7 +68,9 @@ private:
   EventChannel channel_;
   SharedStats stats_;
   RequestRegistry registry_;
+  ComputeTurns turns_;
   Inbox<Arrival> arrivals_;
+  std::unique_ptr<MediaWorker> media_worker_; // null: text only
   std::unique_ptr<PromptWorkers> prompt_workers_;
   std::unique_ptr<Scheduler> scheduler_; // engine thread
   std::thread thread_;

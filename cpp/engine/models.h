@@ -3,7 +3,9 @@
 // what they use. Covered by the engine tests and load_test.
 #pragma once
 
+#include "model/crew.h"
 #include "model/kv_memory.h"
+#include "model/media.h"
 #include "model/prompt_encoder.h"
 #include "model/runner.h"
 #include "model/sampler.h"
@@ -43,6 +45,8 @@ struct ModelInfo {
   std::string pooling;            // of embeddings: "none", "mean", "cls", "last"; empty: none given
   bool names_pooling = false;     // the file names a pooling of embeddings
   bool has_rank_head = false;     // it can score a query and a document
+  bool sees_images = false;       // its projector takes pictures
+  bool hears_audio = false;       // and sounds
   std::uint64_t encoder_bytes = 0; // of the contexts for embeddings and scores
 };
 
@@ -58,9 +62,11 @@ struct Models {
   std::unique_ptr<PromptEncoder> encoder;
   std::unique_ptr<SamplerFactory> samplers;
   std::unique_ptr<Runner> runner;
+  std::unique_ptr<Crew> crew; // may be null: the engine thread samples alone
   std::unique_ptr<KvMemory> kv;
-  std::unique_ptr<TextEncoder> texts; // may be null: neither embeddings nor scores
-  std::unique_ptr<Proposer> proposer; // may be null: no speculation
+  std::unique_ptr<TextEncoder> texts;  // may be null: neither embeddings nor scores
+  std::unique_ptr<MediaEncoder> media; // may be null: text only
+  std::unique_ptr<Proposer> proposer;  // may be null: no speculation
 };
 
 } // namespace llamabox

@@ -15,6 +15,7 @@ Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
   if (const MediaSpan *span = sequence.prompt->span_of(index)) {
     const auto n_embd = span->embd->size() / static_cast<std::size_t>(span->n_rows);
     row.embd = span->embd->data() + n_embd * static_cast<std::size_t>(index - span->start);
+    row.causal = span->causal;
   }
   return row;
 }

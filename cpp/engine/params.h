@@ -17,6 +17,7 @@ struct EngineParams {
   std::int32_t n_prompt_workers = 1; // threads that render and tokenize
   bool render_special = false;       // special tokens are part of the text
   bool cache_prompt = true;          // reuse what earlier requests left in KV
+  std::int32_t n_media_cached = 0;   // encoded chunks of media that are kept; 0: none
   // A step with running streams takes no more prefill than this; none: chosen by what steps cost.
   std::optional<double> itl_target_ms;
   bool context_shift = false; // a text outlives its context, where the memory can shift

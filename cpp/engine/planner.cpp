@@ -15,6 +15,25 @@ std::int64_t prefill_rank(const Candidate &candidate) {
   return std::int64_t{candidate.n_left} - std::int64_t{kAgeingRows} * candidate.n_skipped;
 }
 
+// Whether a chunk that shares its step with nobody may have the next one: streams that were passed
+// over in the last step come first.
+bool may_run_alone(std::span<const Candidate> candidates) {
+  return std::ranges::none_of(candidates,
+                              [](const Candidate &c) { return c.decoding && c.n_skipped > 0; });
+}
+
+bool comes_before(const Candidate &a, const Candidate &b) {
+  const auto rank_a = prefill_rank(a);
+  const auto rank_b = prefill_rank(b);
+  return rank_a != rank_b ? rank_a < rank_b : a.order < b.order;
+}
+
+// A chunk that shares its step with nobody, of about `n_share` rows where it can be split.
+PlannedRows lone_chunk(const Candidate &candidate, std::int32_t n_share) {
+  const std::int32_t n_rows = std::min(candidate.n_alone, std::max(n_share, candidate.n_min));
+  return {candidate.slot, n_rows, 0, candidate.n_min > 1};
+}
+
 // Rows of a step without decodes.
 std::int32_t alone_rows(const StepRoom &room, const Candidate &first) {
   const double within =
@@ -100,17 +119,19 @@ StepPlan plan_step(std::span<const Candidate> candidates, const StepRoom &room) 
     rows.n_draft = std::min(rows.n_draft, n_room);
     n_room -= rows.n_draft;
   }
-  std::ranges::sort(prefills, [](const Candidate &a, const Candidate &b) {
-    const auto rank_a = prefill_rank(a);
-    const auto rank_b = prefill_rank(b);
-    return rank_a != rank_b ? rank_a < rank_b : a.order < b.order;
-  });
+  std::ranges::sort(prefills, comes_before);
   const bool is_alone = plan.decodes.empty();
   if (is_alone && !prefills.empty()) {
     n_room = alone_rows(room, prefills.front());
   }
   PrefillBudget budget =
       room.budget.is_known() ? room.budget : PrefillBudget{double{kFirstPrefillRows}, 1, 0};
+  if (!prefills.empty() && prefills.front().n_alone > 0 && may_run_alone(candidates)) {
+    const std::int32_t n_share =
+        is_alone ? n_room : share_beside_decodes(budget, prefills.front(), true);
+    return {{}, {lone_chunk(prefills.front(), std::min(n_share, room.n_batch))}};
+  }
+  std::erase_if(prefills, [](const Candidate &candidate) { return candidate.n_alone > 0; });
   for (const Candidate &candidate : prefills) {
     const bool is_first = plan.prefills.empty();
     const std::int32_t n_share =
@@ -139,7 +160,7 @@ bool shrink(StepPlan &plan) {
   }
   // Beside decodes the last prefill may go altogether; alone, the first keeps at least a row.
   PlannedRows &last = plan.prefills.back();
-  if (last.n_rows > 1) {
+  if (last.n_rows > 1 && !last.whole) {
     last.n_rows /= 2;
     return true;
   }

@@ -1,7 +1,9 @@
 #include "engine/prompt_worker.h"
 
+#include "engine/media_worker.h"
 #include "engine/thinking_budget.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <utility>
@@ -29,6 +31,22 @@ void check_loras(const LoraSet &loras, const Models &models) {
   }
 }
 
+// Before the projector works for a prompt that cannot run.
+void check_media(const Prompt &prompt, const RunnerLimits &limits) {
+  if (!prompt.media.empty() && prompt.size() >= limits.n_ctx) {
+    throw Error(ErrorCode::kContextExceeded,
+                "the prompt has " + std::to_string(prompt.size()) +
+                    " tokens with its pictures and sounds; the context holds " +
+                    std::to_string(limits.n_ctx) + ", one of them for the answer",
+                "prompt");
+  }
+  for (const MediaSpan &span : prompt.media) {
+    if (const auto error = too_large(span, limits)) {
+      throw *error;
+    }
+  }
+}
+
 void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &models) {
   if (!models.info.generates) {
     throw Error(ErrorCode::kUnsupported, "this server generates no text");
@@ -44,6 +62,8 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
   if (encoded.prompt.tokens.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "the prompt has no tokens", "prompt");
   }
+  check_media(encoded.prompt, models.runner->limits());
+  generate.prompt = TextPrompt{}; // pictures and sounds are large
   arrival.prompt = std::make_shared<const Prompt>(std::move(encoded.prompt));
   arrival.stop = std::move(generate.stop);
   arrival.stop.insert(arrival.stop.end(), encoded.stop.begin(), encoded.stop.end());
@@ -148,6 +168,17 @@ void encode_texts(Arrival &arrival, const EncodeRequest &encode, const Models &m
 
 } // namespace
 
+std::optional<Error> too_large(const MediaSpan &span, const RunnerLimits &limits) {
+  const std::int32_t n_max = std::min(limits.n_batch, limits.n_ubatch);
+  if (span.can_split || span.n_rows <= n_max) {
+    return std::nullopt;
+  }
+  return Error(ErrorCode::kInvalidArgument,
+               "an image takes " + std::to_string(span.n_rows) +
+                   " rows at once; the batch size is " + std::to_string(n_max),
+               "messages");
+}
+
 Arrival prepare(Submission submission, const Models &models) {
   Arrival arrival;
   arrival.ticket = std::move(submission.ticket);
@@ -175,14 +206,23 @@ Arrival prepare(Submission submission, const Models &models) {
   return arrival;
 }
 
-PromptWorkers::PromptWorkers(std::int32_t n_threads, const Models &models, Inbox<Arrival> &arrivals)
-    : models_(models), arrivals_(arrivals) {
+PromptWorkers::PromptWorkers(std::int32_t n_threads, const Models &models, Inbox<Arrival> &arrivals,
+                             MediaWorker *media)
+    : models_(models), arrivals_(arrivals), media_(media) {
   for (std::int32_t i = 0; i < n_threads; ++i) {
     threads_.emplace_back([this] {
       while (auto submission = submissions_.take_one()) {
-        arrivals_.put(prepare(std::move(*submission), models_));
+        hand_over(prepare(std::move(*submission), models_));
       }
     });
+  }
+}
+
+void PromptWorkers::hand_over(Arrival arrival) {
+  if (media_ != nullptr && needs_encoding(arrival)) {
+    media_->put(std::move(arrival));
+  } else {
+    arrivals_.put(std::move(arrival));
   }
 }
 

@@ -39,15 +39,24 @@ struct Arrival {
   std::shared_ptr<const std::vector<Token>> shown_tokens; // generate: special tokens with a text
   std::unique_ptr<Result> result;                         // render: ready
   std::vector<std::vector<Token>> texts;                  // encode
+  std::uint64_t n_media_encoded = 0;                      // generate: chunks of media
+  std::uint64_t n_media_cached = 0;                       // and those found in the cache
   std::optional<Error> error;                             // ends the request
 };
 
 // What a worker does with one submission; never throws.
 Arrival prepare(Submission submission, const Models &models);
 
+// Why a span of media cannot be run, if it cannot.
+std::optional<Error> too_large(const MediaSpan &span, const RunnerLimits &limits);
+
+class MediaWorker;
+
 class PromptWorkers {
 public:
-  PromptWorkers(std::int32_t n_threads, const Models &models, Inbox<Arrival> &arrivals);
+  // Prompts with media that is still to be encoded go to `media`, null where there are none.
+  PromptWorkers(std::int32_t n_threads, const Models &models, Inbox<Arrival> &arrivals,
+                MediaWorker *media);
   ~PromptWorkers(); // closes the inbox and joins; what was not begun is dropped
   PromptWorkers(const PromptWorkers &) = delete;
   PromptWorkers &operator=(const PromptWorkers &) = delete;
@@ -55,8 +64,11 @@ public:
   void put(Submission submission) { submissions_.put(std::move(submission)); }
 
 private:
+  void hand_over(Arrival arrival);
+
   const Models &models_;
   Inbox<Arrival> &arrivals_;
+  MediaWorker *media_;
   Inbox<Submission> submissions_;
   std::vector<std::thread> threads_;
 };

@@ -15,18 +15,25 @@ std::int32_t n_min_rows(const Sequence &sequence) {
   return span && !span->can_split ? span->start + span->n_rows - sequence.n_past : 1;
 }
 
+// Rows of the next chunk that run in a step of their own.
+std::int32_t n_alone_rows(const Sequence &sequence) {
+  const MediaSpan *span = sequence.prompt->span_of(sequence.n_past);
+  return span && span->alone ? span->start + span->n_rows - sequence.n_past : 0;
+}
+
 } // namespace
 
 Scheduler::Scheduler(SchedulerContext context)
     : models_(context.models), params_(context.params), limits_(models_.runner->limits()),
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
-      shared_stats_(context.stats), slots_(params_.n_slots), cache_(*models_.kv, params_.n_slots),
+      shared_stats_(context.stats), turns_(context.turns), slots_(params_.n_slots),
+      cache_(*models_.kv, params_.n_slots),
       admission_(slots_, queue_, cache_, params_.cache_prompt),
       speculation_(params_.speculation, models_.proposer.get()),
       // Rejected drafts are cut off again, which memory with recurrent state cannot do.
       can_draft_(speculation_.is_on() && cache_.traits().can_cut),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
-      encodes_(models_.texts.get(), clock_) {
+      sampler_pool_(models_.crew.get(), limits_.n_vocab), encodes_(models_.texts.get(), clock_) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
     default_loras_.push_back({id, lora.scale});
@@ -47,6 +54,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
   StepPlan step_plan = plan();
   last_had_prefill_ = !step_plan.prefills.empty();
   PackedStep packed;
+  const ComputeTurn turn(turns_);
   const std::int64_t begin_ns = clock_.now_ns();
   draft(step_plan);
   const double draft_ms = ms_between(begin_ns, clock_.now_ns());
@@ -83,6 +91,7 @@ StepPlan Scheduler::plan() {
     candidate.n_past = sequence->n_past;
     candidate.n_left = sequence->n_left();
     candidate.n_min = n_min_rows(*sequence);
+    candidate.n_alone = n_alone_rows(*sequence);
     candidate.n_skipped = sequence->n_skipped;
     candidate.order = sequence->order;
     candidate.class_key = sequence->class_key;
@@ -192,9 +201,11 @@ void Scheduler::commit(const PackedStep &step) {
     sequence.n_past += part.n_committed;
     sequence.n_skipped = 0;
   }
+  sample(step);
+  auto job = sampler_pool_.jobs().begin();
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
-      settle(part, judge(part));
+      settle(part, (job++)->verdict);
     }
   }
   // Only now, since another part may belong to the same request.
@@ -203,14 +214,20 @@ void Scheduler::commit(const PackedStep &step) {
   }
 }
 
-Verdict Scheduler::judge(const PackedRows &part) {
-  std::vector<std::span<const float>> rows;
-  const std::int32_t first = part.first_row + part.n_committed - 1;
-  for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
-    rows.push_back(models_.runner->logits(first + i));
+// What every sequence says next; nothing but samplers changes.
+void Scheduler::sample(const PackedStep &step) {
+  sampler_pool_.clear();
+  for (const PackedRows &part : step.parts) {
+    if (part.samples) {
+      Sequence &sequence = *part.sequence;
+      SampleJob &job = sampler_pool_.add(*sequence.sampler, part.draft, sequence.drafts.random);
+      const std::int32_t first = part.first_row + part.n_committed - 1;
+      for (std::int32_t i = 0; i <= static_cast<std::int32_t>(part.draft.tokens.size()); ++i) {
+        job.rows.push_back(models_.runner->logits(first + i));
+      }
+    }
   }
-  Sequence &sequence = *part.sequence;
-  return verify(*sequence.sampler, rows, part.draft, sequence.drafts.random);
+  sampler_pool_.run();
 }
 
 void Scheduler::settle(const PackedRows &part, const Verdict &verdict) {

@@ -10,7 +10,8 @@ namespace llamabox {
 
 // Room of one sequence's draft: one token comes without it, also the one that fills the context.
 std::int32_t Scheduler::n_draft_max(const Sequence &sequence, std::int64_t now_ns) const {
-  if (!can_draft_ || sequence.phase != Phase::kDecode) {
+  // A drafter has neither the embeddings of media nor a token for their rows.
+  if (!can_draft_ || sequence.phase != Phase::kDecode || !sequence.prompt->media.empty()) {
     return 0;
   }
   std::int32_t n = std::min(sequence.n_draft_max, sequence.request->pace.n_due(now_ns) - 1);

@@ -94,12 +94,8 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     return end_request(request, &error, nullptr);
   }
   for (const MediaSpan &span : arrival.prompt->media) {
-    if (!span.can_split && span.n_rows > limits_.n_batch) {
-      const Error error(ErrorCode::kInvalidArgument,
-                        "an image takes " + std::to_string(span.n_rows) +
-                            " rows at once; the batch size is " + std::to_string(limits_.n_batch),
-                        "messages");
-      return end_request(request, &error, nullptr);
+    if (const auto error = too_large(span, limits_)) {
+      return end_request(request, &*error, nullptr);
     }
   }
   if (!queue_.empty() && queue_.n_prompt_tokens() + n_prompt > n_queue) {
@@ -108,6 +104,11 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
   }
   const LoraClass lora_class = lora_sets_.find(generate.loras.value_or(default_loras_));
   request.usage.n_prompt = n_prompt;
+  request.usage.n_image = arrival.prompt->n_media_rows(MediaKind::kImage);
+  request.usage.audio_seconds = arrival.prompt->audio_seconds;
+  request.usage.n_audio = arrival.prompt->n_media_rows(MediaKind::kAudio);
+  stats_.n_media_encoded += arrival.n_media_encoded;
+  stats_.n_media_cached += arrival.n_media_cached;
   request.n_open = generate.n;
   request.pace = Pace(generate.tokens_per_second);
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {

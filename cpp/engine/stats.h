@@ -45,7 +45,9 @@ struct Stats {
   std::uint64_t n_steps = 0;
   std::uint64_t n_encode_passes = 0; // over texts for embeddings and scores
   std::uint64_t n_encoded_texts = 0;
-  double prefill_seconds = 0; // steps' time, shared out by rows
+  std::uint64_t n_media_encoded = 0; // chunks of pictures and sounds
+  std::uint64_t n_media_cached = 0;  // of them, those whose embeddings were still there
+  double prefill_seconds = 0;        // steps' time, shared out by rows
   double decode_seconds = 0;
   Histogram step_ms{{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000}};
   // The bounds of the OpenTelemetry conventions for generative models, so that both worlds agree.

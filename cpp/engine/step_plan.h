@@ -22,6 +22,8 @@ struct Candidate {
   std::uint64_t order = 0;    // of arrival
   ClassKey class_key = 0;     // only sequences of one class share a step
   std::int32_t n_draft_max = 0;
+  // Rows that its next chunk may have and that share a step with no other row; 0: it may share.
+  std::int32_t n_alone = 0;
   bool is_due = true; // false: the pace of its request does not let it run yet
 };
 
@@ -29,6 +31,7 @@ struct PlannedRows {
   std::int32_t slot = 0;
   std::int32_t n_rows = 0;  // committed tokens to run: 1 when decoding
   std::int32_t n_draft = 0; // room for draft rows after them
+  bool whole = false;       // fewer rows would be none
 };
 
 struct StepPlan {

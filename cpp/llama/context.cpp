@@ -11,6 +11,7 @@
 #include <exception>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace llamabox {
 namespace {
@@ -52,7 +53,7 @@ void resolve_threads(ContextParams &params) {
 }
 
 LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &params)
-    : params_(params) {
+    : params_(params), row_positions_(model.get(), params.n_slots) {
   check_context_params(model.get(), params_);
   resolve_threads(params_);
   check_placements(threadpool_params(params_));
@@ -105,6 +106,31 @@ Threadpools &LoadedContext::threads() {
 }
 
 void LoadedContext::before_step(std::size_t n_rows) { threads().before_step(n_rows); }
+
+void LoadedContext::rest() const {
+  if (threads_) {
+    threads_->rest();
+  }
+}
+
+bool LoadedContext::mixes_embeddings(const LoadedModel &model) {
+  const auto width = static_cast<std::size_t>(llama_model_n_embd_inp(model.get()));
+  const std::vector<float> zeros(width);
+  const std::array<llama_pos, 4> first = {};
+  const std::array<llama_pos, 4> second = {1, 1, 1, 1};
+  const std::unique_ptr<llama_batch_ext, void (*)(llama_batch_ext *)> batch(
+      llama_batch_ext_init(context_.get()), llama_batch_ext_free);
+  const bool is_filled = llama_batch_ext_add_token(batch.get(), 0, 0) == 0 &&
+                         llama_batch_ext_set_pos(batch.get(), 0, first.data()) &&
+                         llama_batch_ext_add_embd(batch.get(), 0, {zeros.data(), 1, width}) == 1 &&
+                         llama_batch_ext_set_pos(batch.get(), 1, second.data()) &&
+                         llama_batch_ext_set_output_logits(batch.get(), 1, true);
+  const bool mixes =
+      is_filled && llama_process(context_.get(), LLAMA_PROCESS_TYPE_DECODE, batch.get()) == 0;
+  llama_synchronize(context_.get());
+  llama_memory_clear(llama_get_memory(context_.get()), false);
+  return mixes;
+}
 
 void LoadedContext::warm_up(const LoadedModel &model) {
   const llama_vocab *vocab = model.vocab();

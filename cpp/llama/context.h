@@ -5,6 +5,7 @@
 
 #include "llama/model.h"
 #include "llama/params.h"
+#include "llama/row_positions.h"
 #include "llama/threadpool.h"
 
 #include "llama.h"
@@ -37,6 +38,18 @@ public:
   // Before each step, by the thread that runs it; the first call starts the compute threads.
   void before_step(std::size_t n_rows);
 
+  // The compute threads sleep until the next step, so that somebody else has the cores. Any thread,
+  // between two steps.
+  void rest() const;
+
+  // Rows of sequences whose positions do not count them, see RowPositions.
+  RowPositions &row_positions() { return row_positions_; }
+  const RowPositions &row_positions() const { return row_positions_; }
+
+  // Whether one decode call takes tokens and embeddings; finds out by trying, which leaves the
+  // memory empty.
+  bool mixes_embeddings(const LoadedModel &model);
+
   // The compute threads, which other contexts of that thread can be attached to. Likewise.
   Threadpools &threads();
 
@@ -50,6 +63,7 @@ public:
 private:
   ContextParams params_;
   std::int32_t n_outputs_max_ = 0;
+  RowPositions row_positions_;
   LoadedContext *lender_ = nullptr;      // null: has threads of its own
   bool is_attached_ = false;             // to the lender's
   std::unique_ptr<Threadpools> threads_; // declared first: freed after the context

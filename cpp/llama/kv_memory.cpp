@@ -48,9 +48,10 @@ std::int32_t window_cells(const LoadedContext &context, std::int32_t n_window) {
 
 } // namespace
 
-LlamaKvMemory::LlamaKvMemory(const LoadedContext &context)
+LlamaKvMemory::LlamaKvMemory(LoadedContext &context)
     : context_(context.get()), memory_(llama_get_memory(context.get())),
-      n_slots_(context.params().n_slots), can_cut_(can_cut(llama_get_model(context.get()))) {
+      rows_(context.row_positions()), n_slots_(context.params().n_slots),
+      can_cut_(can_cut(llama_get_model(context.get()))) {
   const llama_model *model = llama_get_model(context.get());
   const bool unified = context.params().kv_unified;
   traits_.kind = kind_of(model, unified);
@@ -70,7 +71,7 @@ LlamaKvMemory::LlamaKvMemory(const LoadedContext &context)
       unified && (traits_.kind == KvKind::kUnified || traits_.kind == KvKind::kSlidingWindow);
   traits_.can_cut = can_cut_;
   // Upstream says yes for recurrent states too, which cannot forget a token.
-  traits_.can_shift = can_cut_ && llama_memory_can_shift(memory_);
+  traits_.can_shift = can_cut_ && !rows_.counts() && llama_memory_can_shift(memory_);
 }
 
 void LlamaKvMemory::check(SeqId seq) const {
@@ -81,7 +82,7 @@ void LlamaKvMemory::check(SeqId seq) const {
 
 Pos LlamaKvMemory::length(SeqId seq) const {
   check(seq);
-  return llama_memory_seq_pos_max(memory_, seq) + 1;
+  return rows_.counts() ? rows_.length(seq) : llama_memory_seq_pos_max(memory_, seq) + 1;
 }
 
 Pos LlamaKvMemory::usable_prefix(SeqId seq, Pos n) const {
@@ -95,10 +96,11 @@ Pos LlamaKvMemory::usable_prefix(SeqId seq, Pos n) const {
   if (!can_cut_) {
     return 0;
   }
+  n = rows_.separable(seq, n);
   if (traits_.kind == KvKind::kSlidingWindow) {
     // The row at position n looks back n_window positions; a shorter prefix would need even older
     // ones, so it is this one or none.
-    const Pos oldest_needed = std::max(0, n - traits_.n_window);
+    const Pos oldest_needed = std::max(0, rows_.cut(seq, n) - traits_.n_window);
     return llama_memory_seq_pos_min(memory_, seq) <= oldest_needed ? n : 0;
   }
   return n;
@@ -110,10 +112,11 @@ void LlamaKvMemory::trim(SeqId seq, Pos n) {
     return;
   }
   check(seq);
-  if (!llama_memory_seq_rm(memory_, seq, n > 0 ? n : -1, -1)) {
+  if (!llama_memory_seq_rm(memory_, seq, n > 0 ? rows_.cut(seq, n) : -1, -1)) {
     throw Error(ErrorCode::kInternal, "sequence " + std::to_string(seq) + " cannot be cut to " +
                                           std::to_string(n) + " tokens");
   }
+  rows_.trim(seq, n);
 }
 
 void LlamaKvMemory::share(SeqId from, SeqId to, Pos n) {
@@ -124,7 +127,8 @@ void LlamaKvMemory::share(SeqId from, SeqId to, Pos n) {
                                           " cannot be shared with " + std::to_string(to));
   }
   if (n > 0) {
-    llama_memory_seq_cp(memory_, from, to, 0, n);
+    llama_memory_seq_cp(memory_, from, to, 0, rows_.cut(from, n));
+    rows_.share(from, to, n);
   }
 }
 
@@ -152,6 +156,8 @@ bool LlamaKvMemory::restore(SeqId seq, std::span<const std::uint8_t> state) {
   check(seq);
   const bool fits =
       llama_state_seq_set_data(context_, state.data(), state.size(), seq) == state.size();
+  // Nothing else is ever saved.
+  rows_.set_text(seq, fits ? llama_memory_seq_pos_max(memory_, seq) + 1 : 0);
   if (!fits) {
     trim(seq, 0);
   }

@@ -18,7 +18,8 @@ namespace llamabox {
 
 class LlamaKvMemory final : public KvMemory {
 public:
-  explicit LlamaKvMemory(const LoadedContext &context);
+  // REQUIRES: the context outlives the object.
+  explicit LlamaKvMemory(LoadedContext &context);
 
   KvTraits traits() const override { return traits_; }
   Pos length(SeqId seq) const override;
@@ -34,6 +35,7 @@ private:
 
   llama_context *context_;
   llama_memory_t memory_;
+  RowPositions &rows_;
   std::int32_t n_slots_;
   bool can_cut_; // a tail can be removed
   KvTraits traits_;

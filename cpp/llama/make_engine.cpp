@@ -1,10 +1,14 @@
 #include "llama/make_engine.h"
 
+#include "base/error.h"
+#include "guard/gguf_projector.h"
 #include "llama/adapters.h"
+#include "llama/compute_crew.h"
 #include "llama/context.h"
 #include "llama/draft_model.h"
 #include "llama/encoder_facts.h"
 #include "llama/kv_memory.h"
+#include "llama/media.h"
 #include "llama/model.h"
 #include "llama/prompt_encoder.h"
 #include "llama/runner.h"
@@ -25,7 +29,11 @@ struct LlamaOwner final : ModelOwner {
         facts(encoder_facts(model.get())) {
     check_model_kind(model.get());
     if (facts.causal && !params.encoder.rerank) {
-      context.emplace(model, params.context);
+      ContextParams fitting = params.context;
+      if (!params.projector.path.empty()) {
+        fit_batch_to(params.projector, fitting);
+      }
+      context.emplace(model, fitting);
       adapters.apply_control(context->get());
       if (!params.draft.model_path.empty() && params.context.n_draft_max > 0) {
         draft.emplace(params, model, *context);
@@ -57,6 +65,22 @@ void add_text_encoder(Models &models, LlamaOwner &owner, const LlamaParams &para
   models.texts = std::move(texts);
 }
 
+// Null without one.
+const LlamaMedia *add_projector(Models &models, LlamaOwner &owner, const LlamaParams &params) {
+  if (params.projector.path.empty()) {
+    return nullptr;
+  }
+  if (!owner.context) {
+    throw Error(ErrorCode::kLoadFailed, "a projector needs a model that generates text", "mmproj");
+  }
+  auto media = std::make_unique<LlamaMedia>(owner.model, *owner.context, params);
+  models.info.sees_images = media->sees_images();
+  models.info.hears_audio = media->hears_audio();
+  const LlamaMedia *made = media.get();
+  models.media = std::move(media);
+  return made;
+}
+
 // Where nothing is generated, the context that the shell shows is that of one text.
 std::int32_t text_n_ctx(const Models &models) {
   for (const EncodeKind kind : {EncodeKind::kEmbed, EncodeKind::kRerank}) {
@@ -70,14 +94,18 @@ std::int32_t text_n_ctx(const Models &models) {
 } // namespace
 
 std::unique_ptr<Models> load_models(const LlamaParams &params) {
+  if (!params.projector.path.empty()) {
+    check_projector(params.projector.path); // before the model, which takes longer
+  }
   auto owner = std::make_unique<LlamaOwner>(params);
   const llama_vocab *vocab = owner->model.vocab();
 
   auto models = std::make_unique<Models>();
   models->info = owner->model.info();
   models->vocab = std::make_unique<LlamaVocab>(vocab);
+  const LlamaMedia *media = add_projector(*models, *owner, params);
   auto encoder =
-      std::make_unique<LlamaPromptEncoder>(owner->model.get(), *models->vocab, params.chat);
+      std::make_unique<LlamaPromptEncoder>(owner->model.get(), *models->vocab, params.chat, media);
   models->info.has_chat_template = encoder->has_chat_template();
   models->info.supports_tools = encoder->supports_tools();
   models->info.supports_thinking = encoder->supports_thinking();
@@ -90,6 +118,7 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   if (owner->context) {
     models->runner = std::make_unique<LlamaRunner>(*owner->context, owner->adapters);
     models->kv = std::make_unique<LlamaKvMemory>(*owner->context);
+    models->crew = std::make_unique<ComputeCrew>(*owner->context);
     if (owner->draft) {
       models->proposer = owner->draft->make_proposer(*models->vocab, params.draft.p_min);
     }

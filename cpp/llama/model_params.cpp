@@ -106,6 +106,26 @@ struct ValueWriter {
 
 } // namespace
 
+ggml_backend_dev_t projector_device(const ModelParams &params) {
+  if (params.n_gpu_layers == 0) {
+    return nullptr;
+  }
+  std::vector<ggml_backend_dev_t> used;
+  if (params.devices) {
+    for (const std::string &name : *params.devices) {
+      used.push_back(find_gpu(name));
+    }
+  } else {
+    for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+      if (is_gpu(ggml_backend_dev_get(i))) {
+        used.push_back(ggml_backend_dev_get(i));
+      }
+    }
+  }
+  const auto main_gpu = static_cast<std::size_t>(params.main_gpu);
+  return main_gpu < used.size() ? used[main_gpu] : nullptr;
+}
+
 UpstreamModelParams::UpstreamModelParams(const ModelParams &params)
     : upstream_(llama_model_default_params()) {
   upstream_.n_gpu_layers = params.n_gpu_layers;

@@ -11,6 +11,9 @@
 
 namespace llamabox {
 
+// Where a projector runs: the main GPU among the devices used; null is the CPU.
+ggml_backend_dev_t projector_device(const ModelParams &params);
+
 class UpstreamModelParams {
 public:
   // REQUIRES: init_backends(), and that `params` outlives this.

@@ -107,6 +107,12 @@ struct EncoderParams {
   Attention attention = Attention::kModel;
 };
 
+// The projector that turns pictures and sounds into embeddings.
+struct ProjectorParams {
+  std::string path;                // empty: none
+  std::int32_t n_audio_max = 1800; // seconds of one sound
+};
+
 // A small model that guesses what the other will say.
 struct DraftModelParams {
   std::string model_path;                          // empty: none
@@ -121,6 +127,7 @@ struct LlamaParams {
   AdapterParams adapters;
   ChatParams chat;
   EncoderParams encoder;
+  ProjectorParams projector;
   DraftModelParams draft;
 };
 

@@ -1,6 +1,7 @@
 #include "llama/prompt_encoder.h"
 
 #include "base/error.h"
+#include "llama/media_prompt.h"
 
 #include <algorithm>
 #include <string>
@@ -10,8 +11,8 @@
 namespace llamabox {
 
 LlamaPromptEncoder::LlamaPromptEncoder(const llama_model *model, const Vocab &vocab,
-                                       const ChatParams &chat)
-    : vocab_(vocab), infill_(llama_model_get_vocab(model), vocab),
+                                       const ChatParams &chat, const LlamaMedia *media)
+    : vocab_(vocab), media_(media), infill_(llama_model_get_vocab(model), vocab),
       template_(model, chat.template_source) {
   if (!chat.template_name.empty()) {
     named_ = std::make_unique<const NamedTemplate>(model, chat.template_name);
@@ -69,10 +70,27 @@ EncodedPrompt LlamaPromptEncoder::encode_tokens(const std::vector<Token> &tokens
   return encoded;
 }
 
-EncodedPrompt LlamaPromptEncoder::encode_chat(const ChatPrompt &chat) const {
+EncodedPrompt LlamaPromptEncoder::encode_parts(const std::vector<PromptPart> &parts) const {
+  EncodedPrompt encoded;
+  for (const PromptPart &part : parts) {
+    if (part.media != nullptr && media_ == nullptr) {
+      throw Error(ErrorCode::kUnsupported,
+                  part.media->path + ": this server has no projector (--mmproj), so that it takes"
+                                     " text only",
+                  part.media->path);
+    }
+    encoded.text += part.media == nullptr ? part.text : "<__media__>";
+  }
+  encoded.prompt = media_->make_prompt(parts);
+  return encoded;
+}
+
+EncodedPrompt LlamaPromptEncoder::encode_chat(ChatPrompt chat) const {
+  const MediaMarks marks(chat);
   // Upstream takes a begin token off the rendered text when the tokenizer will add one.
   RenderedChat rendered = named_ ? named_->render(chat) : template_.render(chat);
-  EncodedPrompt encoded = encode_text(std::move(rendered.text), "messages");
+  EncodedPrompt encoded = marks.empty() ? encode_text(std::move(rendered.text), "messages")
+                                        : encode_parts(marks.split(rendered.text));
   encoded.stop = std::move(rendered.stop);
   encoded.make_parser = std::move(rendered.make_parser);
   encoded.grammar = std::move(rendered.grammar);

@@ -6,6 +6,7 @@
 
 #include "llama/chat_template.h"
 #include "llama/infill_format.h"
+#include "llama/media.h"
 #include "llama/named_template.h"
 #include "llama/params.h"
 #include "model/prompt_encoder.h"
@@ -21,8 +22,9 @@ namespace llamabox {
 
 class LlamaPromptEncoder final : public PromptEncoder {
 public:
-  // REQUIRES: model and vocab outlive the object.
-  LlamaPromptEncoder(const llama_model *model, const Vocab &vocab, const ChatParams &chat = {});
+  // REQUIRES: model, vocab and media (null: text only) outlive the object.
+  LlamaPromptEncoder(const llama_model *model, const Vocab &vocab, const ChatParams &chat = {},
+                     const LlamaMedia *media = nullptr);
 
   EncodedPrompt encode(const PromptInput &input) const override;
   bool has_chat_template() const { return template_.is_explicit(); }
@@ -32,10 +34,12 @@ public:
 private:
   EncodedPrompt encode_text(std::string text, const char *param) const;
   EncodedPrompt encode_tokens(const std::vector<Token> &tokens) const;
-  EncodedPrompt encode_chat(const ChatPrompt &chat) const;
+  EncodedPrompt encode_chat(ChatPrompt chat) const;
+  EncodedPrompt encode_parts(const std::vector<PromptPart> &parts) const;
   Token single_token(const std::string &text) const; // kNoToken when it takes several
 
   const Vocab &vocab_;
+  const LlamaMedia *media_;
   InfillFormat infill_;
   ChatTemplate template_;
   std::unique_ptr<const NamedTemplate> named_; // instead, where the server was given a name

@@ -29,8 +29,19 @@ DecodeStatus LlamaRunner::decode(const Batch &batch) {
     return DecodeStatus::kFailed;
   }
   owner_.before_step(batch.size());
-  switch (llama_process(context_, LLAMA_PROCESS_TYPE_DECODE, batch_.get())) {
+  const bool is_causal = batch.front().causal;
+  if (!is_causal) {
+    llama_set_causal_attn(context_, false);
+  }
+  const std::int32_t status = llama_process(context_, LLAMA_PROCESS_TYPE_DECODE, batch_.get());
+  if (!is_causal) {
+    llama_set_causal_attn(context_, true);
+  }
+  switch (status) {
   case 0:
+    for (const Row &row : batch) {
+      owner_.row_positions().append(row.seq, row.pos[0]);
+    }
     return DecodeStatus::kOk;
   case 1:
     output_of_row_.clear();
@@ -49,7 +60,7 @@ bool LlamaRunner::fill(const Batch &batch) {
   }
   std::int32_t n_outputs = 0;
   for (const Row &row : batch) {
-    if (!add(row)) {
+    if (row.causal != batch.front().causal || !add(row)) {
       return false;
     }
     output_of_row_.push_back(row.logits ? n_outputs++ : -1);

@@ -3,11 +3,12 @@
 #include "base/error.h"
 #include "llama/chain_distribution.h"
 #include "llama/grammar_matcher.h"
+#include "llama/logit_edits.h"
 #include "llama/sampling_check.h"
 #include "llama/token_history.h"
+#include "model/edited_logits.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -19,40 +20,10 @@ namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// Logits above other logits; of equal ones the lower token id.
-bool better(const llama_token_data &a, const llama_token_data &b) {
-  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
-
-bool is_banned(const llama_token_data &candidate) { return candidate.logit == kMinusInfinity; }
-
-void take_all(std::span<const float> logits, std::vector<llama_token_data> &out) {
-  out.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    out[i] = {static_cast<llama_token>(i), logits[i], 0.0f};
-  }
-}
-
-// The k best, best first. A heap with the worst of them on top: almost every logit of a large
-// vocabulary fails the one comparison.
-void take_best(std::span<const float> logits, std::size_t k, std::vector<llama_token_data> &out) {
-  take_all(logits.first(k), out);
-  std::make_heap(out.begin(), out.end(), better);
-  for (std::size_t i = k; i < logits.size(); ++i) {
-    if (logits[i] > out.front().logit) {
-      std::pop_heap(out.begin(), out.end(), better);
-      out.back() = {static_cast<llama_token>(i), logits[i], 0.0f};
-      std::push_heap(out.begin(), out.end(), better);
-    }
-  }
-  std::sort_heap(out.begin(), out.end(), better);
-}
-
 // What a sampler is made of.
 struct SamplerParts {
   ChainPlan plan;
-  std::optional<TokenHistory> history; // of the penalties that come first
-  std::vector<LogitBias> biases;       // of single tokens
+  LogitEdits edits;
   std::unique_ptr<GrammarMatcher> grammar;
   std::span<const Token> end_tokens;
 };
@@ -60,24 +31,23 @@ struct SamplerParts {
 class LlamaSampler final : public Sampler {
 public:
   explicit LlamaSampler(SamplerParts parts)
-      : plan_(std::move(parts.plan)), history_(std::move(parts.history)),
-        biases_(std::move(parts.biases)), grammar_(std::move(parts.grammar)),
-        end_tokens_(parts.end_tokens) {}
+      : plan_(std::move(parts.plan)), edits_(std::move(parts.edits)),
+        grammar_(std::move(parts.grammar)), end_tokens_(parts.end_tokens) {}
 
   Token sample(std::span<const float> logits) override {
-    const std::span<const float> adjusted = adjust(logits);
-    const Token token = choose(adjusted, !biases_.empty());
-    if (token != kNoToken && (!grammar_ || grammar_->allows(token))) {
-      return token;
+    row_.set(logits, edits_.make(logits));
+    const bool is_bound = grammar_ && grammar_->applies();
+    Token token = plan_.greedy ? best_token(is_bound) : draw(is_bound);
+    if (token == kNoToken && is_bound) {
+      token = end_of(logits);
     }
-    const Token allowed = grammar_ ? choose_allowed(logits, adjusted) : kNoToken;
-    if (allowed == kNoToken) {
+    if (token == kNoToken) {
       throw Error(ErrorCode::kInvalidArgument,
-                  grammar_ ? "no token of the model continues the text as the grammar wants it"
+                  is_bound ? "no token of the model continues the text as the grammar wants it"
                            : "logit_bias bans every token",
-                  grammar_ ? "grammar" : "logit_bias");
+                  is_bound ? "grammar" : "logit_bias");
     }
-    return allowed;
+    return token;
   }
 
   void accept(Token token) override {
@@ -91,44 +61,33 @@ public:
     if (grammar_ || !plan_.draws_once) {
       return {};
     }
-    llama_token_data_array array = candidates_of(adjust(logits), !biases_.empty());
+    row_.set(logits, edits_.make(logits));
+    llama_token_data_array array = candidates_of(false);
     return array.size > 0 ? chain_distribution(plan_.chain.get(), array)
                           : std::vector<TokenProbability>{};
   }
 
   // Of the prompt: seen by the penalties, not by the grammar.
   void remember(Token token) {
-    if (history_) {
-      history_->accept(token);
-    }
+    edits_.accept(token);
     if (plan_.chain) {
       llama_sampler_accept(plan_.chain.get(), token);
     }
   }
 
 private:
-  // The logits as they are when nothing changes them, else a changed copy.
-  std::span<const float> adjust(std::span<const float> logits) {
-    if (!history_ && biases_.empty()) {
-      return logits;
+  // Most often the best of all is also the best of those that the grammar allows.
+  Token best_token(bool is_bound) {
+    const Token best = row_.best(nullptr);
+    if (!is_bound || (best != kNoToken && grammar_->allows(best))) {
+      return best;
     }
-    adjusted_.assign(logits.begin(), logits.end());
-    for (const LogitBias &bias : biases_) {
-      adjusted_[static_cast<std::size_t>(bias.token)] += bias.bias;
-    }
-    if (history_) {
-      history_->penalize(adjusted_);
-    }
-    return adjusted_;
+    return row_.best(grammar_->mask().get());
   }
 
-  // kNoToken when all are banned.
-  Token choose(std::span<const float> logits, bool may_ban) {
-    if (plan_.greedy) {
-      const Token best = argmax(logits);
-      return logits[static_cast<std::size_t>(best)] == kMinusInfinity ? kNoToken : best;
-    }
-    llama_token_data_array array = candidates_of(logits, may_ban);
+  // One of the tokens that may come next, as if the others did not exist. kNoToken: none.
+  Token draw(bool is_bound) {
+    llama_token_data_array array = candidates_of(is_bound);
     if (array.size == 0) {
       return kNoToken;
     }
@@ -137,31 +96,50 @@ private:
   }
 
   // What enters the chain.
-  llama_token_data_array candidates_of(std::span<const float> logits, bool may_ban) {
+  llama_token_data_array candidates_of(bool is_bound) {
     const auto top_k = static_cast<std::size_t>(plan_.top_k);
-    const bool partial = top_k > 0 && top_k < logits.size();
-    if (partial) {
-      take_best(logits, top_k, candidates_);
+    const bool is_partial = top_k > 0 && top_k < row_.size();
+    if (!is_partial) {
+      const auto mask = is_bound ? grammar_->mask() : nullptr;
+      row_.all(mask.get(), scored_);
+    } else if (is_bound) {
+      take_best_allowed(top_k);
     } else {
-      take_all(logits, candidates_);
+      row_.best(top_k, nullptr, scored_);
     }
-    if (may_ban) {
-      std::erase_if(candidates_, is_banned);
+    candidates_.resize(scored_.size());
+    for (std::size_t i = 0; i < scored_.size(); ++i) {
+      candidates_[i] = {scored_[i].token, scored_[i].logit, 0.0f};
     }
-    return {candidates_.data(), candidates_.size(), -1, partial};
+    return {candidates_.data(), candidates_.size(), -1, is_partial};
   }
 
-  // Among the tokens that the grammar allows now.
-  Token choose_allowed(std::span<const float> logits, std::span<const float> adjusted) {
-    take_all(adjusted, candidates_);
-    std::erase_if(candidates_, is_banned);
-    grammar_->refuse(candidates_);
-    allowed_.assign(adjusted.size(), kMinusInfinity);
-    for (const llama_token_data &candidate : candidates_) {
-      allowed_[static_cast<std::size_t>(candidate.id)] = candidate.logit;
+  // The k best of those that the grammar allows. Where nobody asked yet which these are of all,
+  // a few more than k are asked about first: most often k of them are allowed.
+  void take_best_allowed(std::size_t k) {
+    std::shared_ptr<const TokenMask> mask = grammar_->known_mask();
+    if (!mask) {
+      row_.best(k + k / 2, nullptr, scored_);
+      if (keep_allowed(k) == k) {
+        return;
+      }
+      mask = grammar_->mask();
     }
-    const Token token = choose(allowed_, true);
-    return token != kNoToken ? token : end_of(logits);
+    row_.best(k, mask.get(), scored_);
+  }
+
+  std::size_t keep_allowed(std::size_t k) {
+    tokens_.resize(scored_.size());
+    std::ranges::transform(scored_, tokens_.begin(), &ScoredToken::token);
+    grammar_->keep_allowed(tokens_, k);
+    std::size_t n = 0;
+    for (const ScoredToken &scored : scored_) {
+      if (n < tokens_.size() && scored.token == tokens_[n]) {
+        scored_[n++] = scored;
+      }
+    }
+    scored_.resize(n);
+    return n;
   }
 
   // A complete text ends, also where end tokens are banned.
@@ -179,40 +157,21 @@ private:
   }
 
   ChainPlan plan_;
-  std::optional<TokenHistory> history_;
-  std::vector<LogitBias> biases_;
-  std::unique_ptr<GrammarMatcher> grammar_; // null: free
+  LogitEdits edits_;
+  std::unique_ptr<GrammarMatcher> grammar_;
   std::span<const Token> end_tokens_;
-  std::vector<float> adjusted_;
-  std::vector<float> allowed_;
+  // Buffers, kept so that a token allocates nothing.
+  EditedLogits row_;
+  std::vector<ScoredToken> scored_;
+  std::vector<Token> tokens_;
   std::vector<llama_token_data> candidates_;
 };
 
 } // namespace
 
-Token argmax(std::span<const float> logits) {
-  // Independent lanes let the compiler compare a whole register at a time.
-  constexpr std::size_t kLanes = 32;
-  std::array<float, kLanes> best;
-  best.fill(kMinusInfinity);
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const float value = logits[i + lane];
-      best[lane] = value > best[lane] ? value : best[lane];
-    }
-  }
-  float largest = *std::max_element(best.begin(), best.end());
-  for (; i < logits.size(); ++i) {
-    largest = std::max(largest, logits[i]);
-  }
-  const auto found = std::find(logits.begin(), logits.end(), largest);
-  return found == logits.end() ? 0 : static_cast<Token>(found - logits.begin());
-}
-
 LlamaSamplerFactory::LlamaSamplerFactory(const llama_vocab *vocab, std::int32_t n_ctx)
     : upstream_(vocab), vocab_(vocab), n_vocab_(llama_vocab_n_tokens(vocab)), n_ctx_(n_ctx),
-      dry_(vocab, n_ctx) {
+      dry_(vocab, n_ctx), compiler_(vocab) {
   std::int32_t n = 0;
   const llama_token *tokens = llama_vocab_get_suppress_tokens(vocab, &n);
   for (std::int32_t i = 0; i < n; ++i) {
@@ -257,15 +216,16 @@ std::vector<LogitBias> LlamaSamplerFactory::biases_of(const SamplingParams &para
 std::unique_ptr<Sampler> LlamaSamplerFactory::make(const SamplingParams &params,
                                                    std::span<const Token> prompt) const {
   check_sampling(params);
-  SamplerParts parts;
-  parts.plan = plan_chain(params, {n_vocab_, n_ctx_, dry_});
-  if (parts.plan.penalties_first) {
-    parts.history.emplace(params, n_ctx_);
+  ChainPlan plan = plan_chain(params, {n_vocab_, n_ctx_, dry_});
+  std::optional<TokenHistory> history;
+  if (plan.penalties_first) {
+    history.emplace(params, n_ctx_);
   }
-  parts.biases = biases_of(params);
-  parts.end_tokens = end_tokens_;
+  SamplerParts parts{std::move(plan), LogitEdits(biases_of(params), std::move(history)), nullptr,
+                     end_tokens_};
   if (const Grammar grammar = grammars_.of(params); !grammar.empty()) {
-    parts.grammar = std::make_unique<GrammarMatcher>(upstream_, grammar);
+    parts.grammar =
+        std::make_unique<GrammarMatcher>(upstream_, grammar, compiler_.compile(grammar));
   }
   auto sampler = std::make_unique<LlamaSampler>(std::move(parts));
   for (const Token token : prompt) {

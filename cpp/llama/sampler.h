@@ -1,12 +1,14 @@
 // Chooses tokens with llama.cpp's samplers in the order asked for. Greedy is a plain maximum; with
 // top-k first only the k best ever become candidates, so that a large vocabulary costs one pass
-// over the logits. A grammar is asked about the chosen token, and about all only if it refuses it.
+// over the logits. A choice under a grammar is made as if the other tokens did not exist; whether
+// they do is asked about the best few first, and about all where these do not decide.
 // Thread rule: a sampler by one thread at a time; the factory by any thread.
 // Guarantee: the same seed, logits and accepted tokens give the same choices; logits that are equal
 // go to the lowest token id; a banned token or one that the grammar refuses is never chosen.
 // Covered by tests/cpp/llama/sampler_test.cpp, sampler_order_test.cpp and grammar_test.cpp.
 #pragma once
 
+#include "llama/grammar_compiler.h"
 #include "llama/grammar_source.h"
 #include "llama/sampler_chain.h"
 #include "llama/vocab.h"
@@ -40,9 +42,7 @@ private:
   std::vector<Token> end_tokens_; // those that end the text
   mutable DrySamplers dry_;
   mutable GrammarSource grammars_;
+  mutable GrammarCompiler compiler_;
 };
-
-// The index of the largest value, the first of equal ones; 0 when there is none.
-Token argmax(std::span<const float> logits);
 
 } // namespace llamabox

@@ -127,9 +127,11 @@ void check_placements(const ThreadpoolParams &params) {
 }
 
 Threadpools::Threadpools(const ThreadpoolParams &params)
-    : priority_(params.placement.priority), priority_batch_(params.placement_batch.priority) {
+    : idle_(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr), ggml_backend_free),
+      priority_(params.placement.priority), priority_batch_(params.placement_batch.priority) {
   const New create = cpu_function<New>("ggml_threadpool_new");
   free_ = cpu_function<Free>("ggml_threadpool_free");
+  set_pool_ = cpu_function<SetPool>("ggml_backend_cpu_set_threadpool");
 
   ThreadPlacement placement = params.placement;
   ThreadPlacement placement_batch = params.placement_batch;
@@ -160,6 +162,25 @@ Threadpools::~Threadpools() {
 
 void Threadpools::attach(llama_context *context) const {
   llama_attach_threadpool(context, single_, batch_);
+}
+
+void Threadpools::rest() const {
+  // The table of the CPU backend has no function for it, but a backend that is given another pool
+  // pauses the one it had.
+  for (ggml_threadpool_t pool : {single_, batch_}) {
+    if (pool != nullptr && idle_) {
+      set_pool_(idle_.get(), pool);
+      set_pool_(idle_.get(), nullptr);
+    }
+  }
+}
+
+void Threadpools::attach_batch(ggml_backend_t backend, std::int32_t n_threads) const {
+  using Attach = void (*)(ggml_backend_t, ggml_threadpool_t);
+  using SetCount = void (*)(ggml_backend_t, int);
+  cpu_function<Attach>("ggml_backend_cpu_set_threadpool")(backend,
+                                                          batch_ != nullptr ? batch_ : single_);
+  cpu_function<SetCount>("ggml_backend_set_n_threads")(backend, n_threads);
 }
 
 void Threadpools::before_step(std::size_t n_rows) {

@@ -15,6 +15,7 @@
 #include "llama.h"
 
 #include <cstdint>
+#include <memory>
 
 namespace llamabox {
 
@@ -38,16 +39,25 @@ public:
   Threadpools &operator=(const Threadpools &) = delete;
 
   void attach(llama_context *context) const;
+  // A CPU backend of our own runs its graphs on the threads of steps of several rows.
+  void attach_batch(ggml_backend_t backend, std::int32_t n_threads) const;
 
   // A step of so many rows comes next.
   void before_step(std::size_t n_rows);
 
+  // The threads sleep until the next step instead of waiting for it awake. Any thread, between two
+  // steps.
+  void rest() const;
+
 private:
   using Free = void (*)(ggml_threadpool_t);
+  using SetPool = void (*)(ggml_backend_t, ggml_threadpool_t);
 
   ggml_threadpool_t single_ = nullptr;
   ggml_threadpool_t batch_ = nullptr; // null: `single_` serves both
   Free free_ = nullptr;
+  SetPool set_pool_ = nullptr;
+  std::unique_ptr<ggml_backend, void (*)(ggml_backend_t)> idle_; // computes nothing, see rest()
   std::int32_t priority_;
   std::int32_t priority_batch_;
   std::int32_t own_priority_ = 0; // of the calling thread

@@ -4,6 +4,7 @@
 
 #include "llama.h"
 #include "log.h"
+#include "mtmd.h"
 
 #include <mutex>
 #include <utility>
@@ -70,6 +71,7 @@ void install_log_callback() {
   static std::once_flag once;
   std::call_once(once, [] {
     llama_log_set(on_log, nullptr);
+    mtmd_log_set(on_log, nullptr);
     // The common library prints by a thread of its own; what it has to say arrives as exceptions.
     common_log_set_verbosity_thold(LOG_LEVEL_OUTPUT - 1);
   });

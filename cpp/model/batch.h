@@ -19,6 +19,7 @@ struct Row {
   Positions pos{};
   SeqId seq = 0;
   bool logits = false; // the runner must keep this row's logits
+  bool causal = true;  // false, for all rows of a batch: they see those after them too
 };
 
 using Batch = std::vector<Row>;

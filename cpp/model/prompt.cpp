@@ -43,14 +43,31 @@ Positions Prompt::positions_of(std::int32_t index) const {
 }
 
 std::int32_t Prompt::chunk_end(std::int32_t begin, std::int32_t n_max) const {
-  const std::int32_t end = begin + n_max;
+  std::int32_t end = begin + n_max;
   for (const MediaSpan &span : media) {
-    const bool cut = end > span.start && end < span.start + span.n_rows;
+    const std::int32_t span_end = span.start + span.n_rows;
+    if (span.alone && begin < span_end && end > span.start) {
+      end = begin < span.start ? span.start : std::min(end, span_end);
+    }
+    const bool cut = end > span.start && end < span_end;
     if (cut && !span.can_split) {
       return std::max(begin, span.start);
     }
   }
   return end;
+}
+
+std::int32_t Prompt::prefix_end(std::int32_t n) const {
+  const MediaSpan *span = span_of(n);
+  return span != nullptr && !span->can_split ? span->start : n;
+}
+
+std::int32_t Prompt::n_media_rows(MediaKind kind) const {
+  std::int32_t n = 0;
+  for (const MediaSpan &span : media) {
+    n += span.kind == kind ? span.n_rows : 0;
+  }
+  return n;
 }
 
 std::vector<std::int64_t> Prompt::prefix_keys() const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "model/grammar.h"
+#include "model/media.h"
 #include "model/output_parser.h"
 #include "model/prompt.h"
 
@@ -32,6 +33,7 @@ struct ChatMessage {
   std::vector<ToolCall> tool_calls = {}; // of an assistant
   std::string tool_call_id = {};         // of a tool's result: the call it answers
   std::string name = {};                 // of a tool's result
+  std::vector<MediaPlace> media = {};    // in the order in which they stand in the content
 };
 
 // A function the model may call. The schema stays JSON text although the core sees no wire format

@@ -10,6 +10,7 @@
 #include "model/lora.h"
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 namespace llamabox {

@@ -51,6 +51,8 @@ __all__: list[str] = [
     "LogitBias",
     "LoraInfo",
     "LoraScale",
+    "MediaKind",
+    "MediaPlace",
     "ModelInfo",
     "ModelParams",
     "Models",
@@ -59,6 +61,7 @@ __all__: list[str] = [
     "Pixels",
     "Pooling",
     "Preview",
+    "ProjectorParams",
     "RenderRequest",
     "Request",
     "Result",
@@ -101,6 +104,61 @@ __all__: list[str] = [
     "system_info",
 ]
 
+class MediaKind:
+    """
+    What a part of a message is.
+
+    Members:
+
+      IMAGE
+
+      AUDIO
+    """
+
+    AUDIO: typing.ClassVar[MediaKind]
+    IMAGE: typing.ClassVar[MediaKind]
+    __members__: typing.ClassVar[dict[str, MediaKind]]
+    @typing.overload
+    def __eq__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: MediaKind) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class MediaPlace:
+    """
+    A picture (RGB bytes) or a sound (a file), before byte `at` of a message's content.
+    """
+    def __init__(
+        self,
+        *,
+        kind: MediaKind,
+        content: typing_extensions.Buffer,
+        hash: typing.SupportsInt | typing.SupportsIndex,
+        width: typing.SupportsInt | typing.SupportsIndex = 0,
+        height: typing.SupportsInt | typing.SupportsIndex = 0,
+        at: typing.SupportsInt | typing.SupportsIndex = 0,
+        path: str = "",
+    ) -> None: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+
 class ToolCall:
     """
     A call that the assistant made; arguments are JSON text.
@@ -126,9 +184,12 @@ class ChatMessage:
         tool_calls: collections.abc.Sequence[ToolCall] = [],
         tool_call_id: str = "",
         name: str = "",
+        media: collections.abc.Sequence[MediaPlace] = [],
     ) -> None: ...
     @property
     def content(self) -> str: ...
+    @property
+    def media(self) -> list[MediaPlace]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -564,6 +625,7 @@ class GenerateRequest:
         slot: typing.SupportsInt | typing.SupportsIndex = -1,
         return_tokens: bool = False,
         tokens_per_second: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = -1,
         thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
     ) -> None: ...
     @property
@@ -574,6 +636,8 @@ class GenerateRequest:
     def n(self) -> int: ...
     @property
     def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_keep(self) -> int | None: ...
     @property
@@ -693,6 +757,30 @@ class Request:
     @property
     def timeout_ns(self) -> int: ...
 
+class SpeculationParams:
+    """
+    Drafts that steps verify.
+    """
+    def __init__(
+        self,
+        *,
+        n_max: typing.SupportsInt | typing.SupportsIndex = 16,
+        n_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        lookup_ngram_min: typing.SupportsInt | typing.SupportsIndex = 0,
+        share: bool = True,
+        adapt: bool = True,
+    ) -> None: ...
+    @property
+    def adapt(self) -> bool: ...
+    @property
+    def lookup_ngram_min(self) -> int: ...
+    @property
+    def n_max(self) -> int: ...
+    @property
+    def n_min(self) -> int: ...
+    @property
+    def share(self) -> bool: ...
+
 class EngineParams:
     """
     Sizes and targets of an engine.
@@ -710,6 +798,8 @@ class EngineParams:
         context_shift: bool = False,
         n_keep: typing.SupportsInt | typing.SupportsIndex = 0,
         n_cache_reuse: typing.SupportsInt | typing.SupportsIndex = 0,
+        n_media_cached: typing.SupportsInt | typing.SupportsIndex = 0,
+        speculation: SpeculationParams = ...,
     ) -> None: ...
     @property
     def cache_prompt(self) -> bool: ...
@@ -722,6 +812,8 @@ class EngineParams:
     @property
     def n_keep(self) -> int: ...
     @property
+    def n_media_cached(self) -> int: ...
+    @property
     def n_prompt_workers(self) -> int: ...
     @property
     def n_queue(self) -> int: ...
@@ -731,6 +823,8 @@ class EngineParams:
     def n_slots(self) -> int: ...
     @property
     def render_special(self) -> bool: ...
+    @property
+    def speculation(self) -> SpeculationParams: ...
 
 class ToolCallDelta:
     """
@@ -770,7 +864,11 @@ class Usage:
     Token counts and times (ms) of a request.
     """
     @property
+    def audio_seconds(self) -> float: ...
+    @property
     def decode_ms(self) -> float: ...
+    @property
+    def n_audio(self) -> int: ...
     @property
     def n_cached(self) -> int: ...
     @property
@@ -781,6 +879,8 @@ class Usage:
     def n_dropped(self) -> int: ...
     @property
     def n_generated(self) -> int: ...
+    @property
+    def n_image(self) -> int: ...
     @property
     def n_prompt(self) -> int: ...
     @property
@@ -845,7 +945,11 @@ class Stats:
     A snapshot of the engine.
     """
     @property
+    def accepted_draft_places(self) -> Histogram: ...
+    @property
     def decode_seconds(self) -> float: ...
+    @property
+    def draft_places(self) -> Histogram: ...
     @property
     def e2e_ms(self) -> Histogram: ...
     @property
@@ -872,6 +976,10 @@ class Stats:
     def n_kv_used(self) -> int: ...
     @property
     def n_looked_up_tokens(self) -> int: ...
+    @property
+    def n_media_cached(self) -> int: ...
+    @property
+    def n_media_encoded(self) -> int: ...
     @property
     def n_preempted(self) -> int: ...
     @property
@@ -929,6 +1037,8 @@ class ModelInfo:
     @property
     def has_rank_head(self) -> bool: ...
     @property
+    def hears_audio(self) -> bool: ...
+    @property
     def loras(self) -> list[LoraInfo]: ...
     @property
     def n_ctx_train(self) -> int: ...
@@ -944,6 +1054,8 @@ class ModelInfo:
     def names_pooling(self) -> bool: ...
     @property
     def pooling(self) -> str: ...
+    @property
+    def sees_images(self) -> bool: ...
     @property
     def size_bytes(self) -> int: ...
     @property
@@ -1720,6 +1832,7 @@ class ContextParams:
         placement_batch: ThreadPlacement = ...,
         rope: RopeParams = ...,
         warmup: bool = True,
+        n_draft_max: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def cache_type_k(self) -> str: ...
@@ -1735,6 +1848,8 @@ class ContextParams:
     def n_batch(self) -> int: ...
     @property
     def n_ctx(self) -> int: ...
+    @property
+    def n_draft_max(self) -> int: ...
     @property
     def n_slots(self) -> int: ...
     @property
@@ -1856,6 +1971,18 @@ class EncoderParams:
     @property
     def rerank(self) -> bool: ...
 
+class ProjectorParams:
+    """
+    What turns pictures and sounds into embeddings.
+    """
+    def __init__(
+        self, *, path: str = "", n_audio_max: typing.SupportsInt | typing.SupportsIndex = 1800
+    ) -> None: ...
+    @property
+    def n_audio_max(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+
 class ChatParams:
     """
     The chat template instead of the model's own.
@@ -1865,6 +1992,27 @@ class ChatParams:
     def template_name(self) -> str: ...
     @property
     def template_source(self) -> str: ...
+
+class DraftModelParams:
+    """
+    A small model that guesses; an empty path is none.
+    """
+    def __init__(
+        self,
+        *,
+        model_path: str = "",
+        n_gpu_layers: typing.SupportsInt | typing.SupportsIndex = -1,
+        devices: collections.abc.Sequence[str] | None = None,
+        p_min: typing.SupportsFloat | typing.SupportsIndex = 0.75,
+    ) -> None: ...
+    @property
+    def devices(self) -> list[str] | None: ...
+    @property
+    def model_path(self) -> str: ...
+    @property
+    def n_gpu_layers(self) -> int: ...
+    @property
+    def p_min(self) -> float: ...
 
 class LlamaParams:
     """
@@ -1878,6 +2026,8 @@ class LlamaParams:
         adapters: AdapterParams = ...,
         chat: ChatParams = ...,
         encoder: EncoderParams = ...,
+        projector: ProjectorParams = ...,
+        draft: DraftModelParams = ...,
     ) -> None: ...
     @property
     def adapters(self) -> AdapterParams: ...
@@ -1886,9 +2036,13 @@ class LlamaParams:
     @property
     def context(self) -> ContextParams: ...
     @property
+    def draft(self) -> DraftModelParams: ...
+    @property
     def encoder(self) -> EncoderParams: ...
     @property
     def model(self) -> ModelParams: ...
+    @property
+    def projector(self) -> ProjectorParams: ...
 
 class LogLevel:
     """

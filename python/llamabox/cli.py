@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llamabox import log
@@ -87,42 +87,38 @@ def _answer(command_line: CommandLine, action: Action) -> str:
     return devices.buffer_types_text()
 
 
+_NEED_MODEL: tuple[tuple[str, Callable[[ServerConfig], object]], ...] = (
+    ("--lora", lambda config: config.adapters.loras),
+    ("--control-vector", lambda config: config.adapters.control_vectors),
+    ("--images", lambda config: config.images.enabled),
+    ("--mmproj", lambda config: config.media.projector),
+    ("--rerank", lambda config: config.encoder.ranks),
+)
+
+
 def _with_model(command_line: CommandLine) -> ServerConfig:
     """Return the settings with the model file and its name filled in.
 
-    Raises UsageError for options that this version refuses.
+    Raises UsageError for options that the demo model does not go with.
     """
     config = command_line.config
     encoder = config.encoder
     path = config.model.path
     if path is None and Path(DEFAULT_MODEL_PATH).is_file():
         path = DEFAULT_MODEL_PATH
-    for flag, refusal in command_line.refused:
-        if path is None and refusal.needs_model:
-            raise UsageError(
-                f"{flag} needs --model: the built-in demo model is only for a plain text server"
-            )
-        raise UsageError(f"{flag} is not available in this version")
-    if path is None and (config.adapters.loras or config.adapters.control_vectors):
-        raise UsageError(
-            "--lora and --control-vector need --model: the built-in demo model is only for a plain"
-            " text server"
-        )
-    if path is None and config.images.enabled:
-        raise UsageError(
-            "--images needs --model: the built-in demo model is only for a plain text server"
-        )
     if config.rpc != RpcConfig():
         _warn(Notice("the flags act on an RPC server only: they need a port", "--rpc-server-port"))
     if not encoder.embeds:
         for flag, value in (("--pooling", encoder.pooling), ("--attention", encoder.attention)):
             if value is not None:
                 _warn(Notice("the flag acts on embeddings only: it needs --embeddings", flag))
-    if path is None and encoder.ranks:
-        raise UsageError(
-            "--rerank needs --model: the built-in demo model is only for a plain text server"
-        )
     if path is None:
+        for flags, is_given in _NEED_MODEL:
+            if is_given(config):
+                raise UsageError(
+                    f"{flags} needs --model: the built-in demo model is only for a plain text"
+                    " server"
+                )
         from llamabox.models import DEMO_MODEL
 
         path = str(DEMO_MODEL)

@@ -24,6 +24,7 @@ from llamabox.compute_config import (
 )
 from llamabox.draft_config import DraftConfig
 from llamabox.image_config import ImageConfig
+from llamabox.media_config import MediaConfig
 from llamabox.rpc_config import RpcConfig
 from llamabox.sampling_config import SamplingConfig
 
@@ -182,6 +183,7 @@ class ServerConfig:
     log: LogConfig = field(default_factory=LogConfig)
     process: ProcessConfig = field(default_factory=ProcessConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    media: MediaConfig = field(default_factory=MediaConfig)
     draft: DraftConfig = field(default_factory=DraftConfig)
     images: ImageConfig = field(default_factory=ImageConfig)
 

@@ -58,6 +58,8 @@ COUNTERS = (
     FromStats("context_shifts", "Times a full context lost its older half.", "n_context_shifts"),
     FromStats("steps", "Steps of the engine.", "n_steps"),
     FromStats("encoded_texts", "Texts read for embeddings and scores.", "n_encoded_texts"),
+    FromStats("media_encoded", "Pictures and sounds run through the projector.", "n_media_encoded"),
+    FromStats("media_cached", "Pictures and sounds whose embeddings were kept.", "n_media_cached"),
     FromStats("encode_passes", "Passes over such texts.", "n_encode_passes"),
 )
 GAUGES = (

@@ -55,8 +55,10 @@ def load_engine(
         n_cache_reuse=config.context.n_cache_reuse,
         render_special=config.engine.special,
         speculation=speculation_params(config),
-        # A request of thousands of texts must not keep the others from being tokenized.
-        n_prompt_workers=2 if config.encoder.embeds else 1,
+        # A request of thousands of texts, or of a long sound, must not keep the others from being
+        # tokenized.
+        n_prompt_workers=2 if config.encoder.embeds or config.media.projector else 1,
+        n_media_cached=config.media.n_cached,
     )
     return Engine(_core, _core.Engine(models, params), folder)
 
@@ -138,6 +140,7 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
             pooling=_named(_core.Pooling, config.encoder.pooling, "model"),
             attention=_named(_core.Attention, _word(config.encoder.attention), "model"),
         ),
+        projector=_core.ProjectorParams(path=config.media.projector or ""),
         draft=_draft_model(config.draft),
     )
 

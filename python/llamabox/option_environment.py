@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llamabox.option_table import BY_NAME
-from llamabox.options import Assign, Option, Refuse, Run, Store, Words
+from llamabox.options import Assign, Option, Run, Store, Words
 
 PREFIX = "LLAMA_BOX_"
 _TRUTHS = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
@@ -78,10 +78,10 @@ def _variable(name: str, spelling: str, option: Option, text: str) -> Variable:
     effect = option.effect
     if isinstance(effect, Store):
         return Variable(name, spelling, (f"{spelling}={text}",))
-    if isinstance(effect, Assign) or (isinstance(effect, Refuse) and text in _TRUTHS):
+    if isinstance(effect, Assign):
         if _truth(name, text):
             return Variable(name, spelling, (spelling,))
-        if isinstance(effect, Assign) and isinstance(effect.constant, bool):
+        if isinstance(effect.constant, bool):
             return Variable(name, spelling, values={effect.target: not effect.constant})
         return Variable(name, spelling)
     if isinstance(effect, Words):

@@ -14,7 +14,7 @@ from llamabox.image_options import TEXT_ONLY
 from llamabox.option_environment import VariableError, find_variables
 from llamabox.option_table import BY_NAME
 from llamabox.option_values import Value
-from llamabox.options import Action, Assign, Option, Refuse, Run, Store, Words
+from llamabox.options import Action, Assign, Option, Run, Store, Words
 from llamabox.sampling_options import with_escapes
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
@@ -49,8 +49,6 @@ class CommandLine:
     # The word of ``--help=WORD``.
     action_filter: str | None = None
     warnings: tuple[Notice, ...] = ()
-    # The options that this version refuses, as the user spelled them.
-    refused: tuple[tuple[str, Refuse], ...] = ()
 
 
 @dataclass(slots=True)
@@ -62,7 +60,6 @@ class _Reader:
     values: dict[str, Any] = field(default_factory=dict)
     spelled: dict[str, str] = field(default_factory=dict)
     warnings: list[Notice] = field(default_factory=list)
-    refused: list[tuple[str, Refuse]] = field(default_factory=list)
     action: Action | None = None
     action_filter: str | None = None
     # What is set below these words, by the environment.
@@ -106,10 +103,6 @@ class _Reader:
             return
         if isinstance(effect, Words):
             self._add_words(effect, flag, attached)
-            return
-        if isinstance(effect, Refuse):
-            self.refused.append((flag, effect))
-            self._skip_words()
             return
         if attached is not None and not (isinstance(effect, Run) and effect.action is Action.HELP):
             raise UsageError(f"{flag}: {_shown(attached)} is not allowed; the flag takes no value")
@@ -190,7 +183,6 @@ def parse(words: Sequence[str], environment: Mapping[str, str] | None = None) ->
         reader.action,
         reader.action_filter,
         (*below.warnings, *reader.warnings),
-        (*below.refused, *reader.refused),
     )
 
 
@@ -218,7 +210,6 @@ def _read_environment(merged: _Reader, environment: Mapping[str, str]) -> None:
             merged.values[target] = value
             merged.spelled[target] = variable.name
         merged.warnings += [replace(notice, flag=variable.name) for notice in reader.warnings]
-        merged.refused += [(variable.name, refusal) for _, refusal in reader.refused]
 
 
 def _checked(config: ServerConfig, spelled: dict[str, str]) -> ServerConfig:

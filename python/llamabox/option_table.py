@@ -9,6 +9,7 @@ from llamabox.compute_options import COMPUTE_OPTIONS
 from llamabox.config import DEFAULT_MODEL_PATH, DEFAULT_N_SLOTS, MAX_N_SLOTS
 from llamabox.draft_options import DRAFT_OPTIONS
 from llamabox.image_options import IMAGE_OPTIONS
+from llamabox.media_options import MEDIA_OPTIONS
 from llamabox.option_rows_access import ACCESS_OPTIONS
 from llamabox.option_values import (
     Value,
@@ -21,7 +22,7 @@ from llamabox.option_values import (
     seconds,
     template_variables,
 )
-from llamabox.options import Action, Assign, Effect, Group, Option, Refuse, Run, Store
+from llamabox.options import Action, Assign, Effect, Group, Option, Run, Store
 from llamabox.rpc_options import RPC_OPTIONS
 from llamabox.sampling_options import SAMPLER_OPTIONS
 
@@ -167,8 +168,6 @@ _CONTEXT_OPTIONS = (
     _completion("--no-mmap", "Read the model file into memory", Assign("model.use_mmap", False)),
     _completion("--mlock", "Keep the model from being swapped out",
                 Assign("model.use_mlock", True)),
-    _completion("--mmproj", "Projector of a vision model; not in this version",
-                Refuse(needs_model=True)),
 )  # fmt: skip
 
 _CHAT_TEMPLATES = (
@@ -235,6 +234,7 @@ OPTIONS: tuple[Option, ...] = (
     + _SAMPLING_OPTIONS
     + SAMPLER_OPTIONS
     + IMAGE_OPTIONS
+    + MEDIA_OPTIONS
     + RPC_OPTIONS
 )
 

@@ -77,15 +77,7 @@ class Run:
     action: Action
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The start ends: going on without the option would serve something else than asked."""
-
-    # Whether the option changes how a model is used, and so means nothing without one.
-    needs_model: bool
-
-
-Effect = Store | Words | Assign | Run | Refuse
+Effect = Store | Words | Assign | Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,3 +1,4 @@
+#include "base/compute_turns.h"
 #include "base/event_channel.h"
 #include "base/histogram.h"
 #include "base/inbox.h"
@@ -104,4 +105,25 @@ TEST_CASE("the registry bounds who waits and ends each id once") {
   CHECK(registry.close().size() == 2);
   CHECK(registry.ended(two.id));
   CHECK(registry.accept().id == 0);
+}
+
+TEST_CASE("turns come in the order in which they were asked for") {
+  ComputeTurns turns;
+  std::vector<int> order;
+  turns.take();
+  CHECK_FALSE(turns.is_wanted());
+  std::thread other([&] {
+    const ComputeTurn turn(&turns);
+    order.push_back(1);
+  });
+  while (!turns.is_wanted()) {
+    std::this_thread::yield();
+  }
+  order.push_back(0);
+  turns.give();
+  turns.take(); // behind the other
+  order.push_back(2);
+  turns.give();
+  other.join();
+  CHECK(order == std::vector<int>{0, 1, 2});
 }

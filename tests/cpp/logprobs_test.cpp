@@ -5,8 +5,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 #include <vector>
 
 using namespace llamabox;
@@ -51,6 +53,28 @@ TEST_CASE("a logprob is the logit less the logarithm of all exponentials") {
   CHECK(found.best[0].logprob == doctest::Approx(std::log(0.5F)).epsilon(1e-4));
   CHECK(found.best[1].bytes == "b");
   CHECK(token_logprobs(logits, 'b', 0, fake_vocab()).best.empty());
+}
+
+TEST_CASE("logprobs of a large vocabulary are exact to single precision") {
+  std::mt19937 random(3);
+  std::normal_distribution<float> logit(0, 6);
+  std::vector<float> logits(130'001);
+  for (float &value : logits) {
+    value = logit(random);
+  }
+  double sum = 0;
+  for (const float value : logits) {
+    sum += std::exp(static_cast<double>(value));
+  }
+  for (const Token token : {0, 7, 130'000}) {
+    const double expected =
+        static_cast<double>(logits[static_cast<std::size_t>(token)]) - std::log(sum);
+    const float found = token_logprobs(logits, token, 0, fake_vocab()).chosen.logprob;
+    CHECK(static_cast<double>(found) == doctest::Approx(expected).epsilon(1e-6));
+  }
+  std::ranges::fill(logits, 0.0F); // no rounding of one sign adds up
+  CHECK(static_cast<double>(token_logprobs(logits, 5, 0, fake_vocab()).chosen.logprob) ==
+        doctest::Approx(-std::log(130'001.0)).epsilon(1e-7));
 }
 
 TEST_CASE("impossible tokens have a finite logprob, equal ones the order of their ids") {

@@ -254,3 +254,33 @@ TEST_CASE("whoever is not due is taken out, whatever else it is") {
   CHECK(candidates[0].slot == 0);
   CHECK(candidates[1].slot == 2);
 }
+
+TEST_CASE("rows that share a step with nobody alternate with the streams") {
+  Candidate stream{.slot = 0, .decoding = true, .order = 1};
+  const Candidate image{.slot = 1, .n_left = 40, .n_min = 30, .order = 2, .n_alone = 30};
+  StepPlan plan = plan_step(std::vector{stream, image}, room(64, 16));
+  CHECK(plan.decodes.empty());
+  REQUIRE(plan.prefills.size() == 1);
+  CHECK(plan.prefills[0].slot == 1);
+  CHECK(plan.prefills[0].n_rows == 30);
+  CHECK_FALSE(shrink(plan)); // fewer would be none
+  stream.n_skipped = 1;
+  plan = plan_step(std::vector{stream, image}, room(64, 16));
+  CHECK(plan.decodes.size() == 1);
+  CHECK(plan.prefills.empty());
+}
+
+TEST_CASE("rows that are alone but can be split keep to the target beside streams") {
+  const Candidate stream{.slot = 0, .decoding = true, .order = 1};
+  const Candidate image{.slot = 1, .n_left = 200, .order = 2, .n_alone = 200};
+  CHECK(plan_step(std::vector{stream, image}, room(64, 20)).prefills[0].n_rows == 20);
+  CHECK(plan_step(std::vector{image}, room(64, 20)).prefills[0].n_rows == 64);
+}
+
+TEST_CASE("a shorter prompt goes before rows that are alone") {
+  const Candidate image{.slot = 1, .n_left = 200, .n_min = 30, .order = 1, .n_alone = 30};
+  const Candidate text{.slot = 2, .n_left = 10, .order = 2};
+  const StepPlan plan = plan_step(std::vector{image, text}, room(64, 64));
+  REQUIRE(plan.prefills.size() == 1);
+  CHECK(plan.prefills[0].slot == 2);
+}

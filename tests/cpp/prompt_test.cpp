@@ -50,3 +50,30 @@ TEST_CASE("media keys depend on content and row, and are no tokens") {
   CHECK(keys[2] != other.prefix_keys()[2]);
   CHECK(keys == with_image(false).prefix_keys());
 }
+
+TEST_CASE("a span that wants to be alone shares no chunk") {
+  Prompt prompt = with_image(true);
+  prompt.media[0].alone = true;
+  CHECK(prompt.chunk_end(0, 8) == 2);
+  CHECK(prompt.chunk_end(2, 8) == 6);
+  CHECK(prompt.chunk_end(2, 3) == 5);
+  CHECK(prompt.chunk_end(5, 3) == 6);
+  CHECK(prompt.chunk_end(6, 2) == 8);
+  prompt.media[0].can_split = false;
+  CHECK(prompt.chunk_end(0, 8) == 2);
+  CHECK(prompt.chunk_end(2, 8) == 6);
+  CHECK(prompt.chunk_end(2, 3) == 2);
+}
+
+TEST_CASE("a prefix ends before a span that must not be split") {
+  CHECK(with_image(true).prefix_end(4) == 4);
+  CHECK(with_image(false).prefix_end(4) == 2);
+  CHECK(with_image(false).prefix_end(6) == 6);
+  CHECK(with_image(false).prefix_end(1) == 1);
+}
+
+TEST_CASE("rows of media are counted by kind") {
+  Prompt prompt = with_image(true);
+  CHECK(prompt.n_media_rows(MediaKind::kImage) == 4);
+  CHECK(prompt.n_media_rows(MediaKind::kAudio) == 0);
+}

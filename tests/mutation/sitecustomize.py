@@ -21,7 +21,7 @@ def ignore_flag(spelling: str) -> None:
 
     option = BY_NAME[spelling]
     apply = option_parser._Reader._apply
-    results = ("values", "spelled", "warnings", "refused", "action", "action_filter")
+    results = ("values", "spelled", "warnings", "action", "action_filter")
 
     def applied(self: Any, found: Any, flag: str, attached: str | None) -> None:
         kept = {name: copy.copy(getattr(self, name)) for name in results}

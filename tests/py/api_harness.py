@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -164,3 +165,20 @@ def deltas(events: list[Any], choice: int = 0) -> Iterator[dict[str, Any]]:
         for found in event["choices"]:
             if found["index"] == choice:
                 yield found
+
+
+_SAMPLE = re.compile(r"((?:llamabox:|process_|python_)[a-z_]+)((?:\{.*\})?) (\S+)")
+
+
+def samples(server: LiveServer) -> dict[str, float]:
+    """Every sample of the page; each line must be a comment or a sample."""
+    reply = server.get("/metrics")
+    assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert reply.body.endswith(b"\n")
+    found = {}
+    for line in reply.body.decode().splitlines():
+        if not line.startswith("#"):
+            match = _SAMPLE.fullmatch(line)
+            assert match, line
+            found[match[1] + match[2]] = float(match[3])
+    return found

@@ -16,6 +16,7 @@ from llamabox.api.errors import failure, loading
 from llamabox.api.gates import refusal
 from llamabox.api.health import State, health, live, ready
 from llamabox.api.image_call import ImageCall
+from llamabox.api.media import MediaLoader
 from llamabox.api.openapi import describe
 from llamabox.api.routes import MODEL_ROUTES, ModelRoute
 from llamabox.engine import Engine
@@ -39,6 +40,7 @@ class App:
         self.stopping = False
         self.router = Router()
         self._metrics = Metrics(settings.config.process.restart_count)
+        self._media = MediaLoader(settings.config.media)
         self._prefix = settings.config.access.api_prefix
         probes = {"/health": self._health, "/readyz": self._readyz, "/livez": self._livez}
         # The paths whose requests are not logged.
@@ -48,7 +50,8 @@ class App:
         routes = _routes(settings)
         for route in routes:
             path = self._prefix + route.path
-            self.router.add(route.method, path, self._gated(route), large_body=route.form)
+            has_files = route.form or route.takes_media
+            self.router.add(route.method, path, self._gated(route), large_body=has_files)
         needs_key = bool(settings.config.access.key_digests)
         description = describe(routes, self._prefix, needs_key)
         self._description = Response(200, orjson.dumps(description))
@@ -91,8 +94,9 @@ class App:
             refused = refusal(route.needs, self.settings.config.encoder, engine.info)
             if refused is not None:
                 return refused
-            check_content_type(request)
-            call = Call(self.settings, engine, request, exchange, self._metrics)
+            if not route.form:
+                check_content_type(request)
+            call = Call(self.settings, engine, request, exchange, self._metrics, self._media)
             return await _answered(call, route.handler)
 
         return gated

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from llamabox.api.media import MediaLoader
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
 from llamabox.http.exchange import Exchange
@@ -36,6 +37,7 @@ class Call:
     request: Request
     exchange: Exchange
     metrics: Metrics
+    media: MediaLoader
 
 
 CallHandler = Callable[[Call], Awaitable[Response | None]]

@@ -10,12 +10,12 @@ import orjson
 from llamabox.api.call import Call
 from llamabox.api.checks import refuse
 from llamabox.api.completion import Job, build_requests, run
-from llamabox.api.conversation import chat_prompt, thinking_budget
-from llamabox.api.json_body import read_body
+from llamabox.api.conversation import Media, chat_prompt, media_of, thinking_budget
+from llamabox.api.json_body import beside_loop, read_body
 from llamabox.api.logprobs import chat_logprobs, n_logprobs
 from llamabox.api.reply import Choice, Reply, new_reply
 from llamabox.api.sampling_fields import schema_field
-from llamabox.api.schema import CHAT, read_fields
+from llamabox.api.schema import CHAT, Values, read_fields
 from llamabox.api.tools import offer_of
 from llamabox.http.message import Response
 
@@ -129,20 +129,24 @@ def _logprobs(tokens: Sequence[TokenLogprobs] | None) -> dict[str, Any] | None:
 
 async def chat_completions(call: Call) -> Response | None:
     """Answer a conversation."""
-    job = await read_body(call.request.body, lambda body: _job(call, body))
+    body = call.request.body
+    values = await read_body(body, lambda fields: read_fields(fields, CHAT))
+    media = await call.media.load(call.engine, media_of(values["prompt"]))
+    job = await beside_loop(body, lambda: _job(call, values, media))
+    media.clear()  # the core has copies
     return await run(call, job)
 
 
-def _job(call: Call, body: dict[str, Any]) -> Job:
-    values = read_fields(body, CHAT)
+def _job(call: Call, values: Values, media: Media) -> Job:
     offer = offer_of(values["tools"])
     if offer.tools:
         # Calls have a grammar of their own.
         for field, constraint in values["constraint"].items():
             if constraint is not None:
                 refuse(field, "cannot be combined with tools")
-    prompt = chat_prompt(call.engine.core, call.settings.config.chat, values["prompt"], offer)
-    budget = thinking_budget(call.settings.config.chat, values["prompt"])
+    config = call.settings.config.chat
+    prompt = chat_prompt(call.engine.core, config, values["prompt"], offer, media)
+    budget = thinking_budget(config, values["prompt"])
     values["generate"]["thinking_budget"] = budget
     requests = build_requests(call, [prompt], values)
     n_choices = values["generate"].get("n", 1)

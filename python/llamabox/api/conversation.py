@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +18,7 @@ from llamabox.api.checks import (
     name,
     refuse,
 )
+from llamabox.api.media_parts import MediaPart
 from llamabox.api.messages import Message
 from llamabox.api.tools import Offer
 from llamabox.chat_config import ChatConfig
@@ -24,6 +26,9 @@ from llamabox.engine import CoreModule
 
 if TYPE_CHECKING:
     from llamabox import _core
+
+Media = Mapping[str, "_core.MediaPlace"]
+"""Loaded pictures and sounds by the paths of their parts."""
 
 MAX_KWARGS = 64
 MAX_KWARGS_DEPTH = 32
@@ -78,10 +83,21 @@ def check_unavailable(value: Any, path: str) -> None:
     refuse(path, "is not available in this version")
 
 
+def media_of(fields: dict[str, Any]) -> list[MediaPart]:
+    """The pictures and sounds of a request; ``fields`` is the group "prompt"."""
+    messages: list[Message] = fields["messages"]
+    return [part for message in messages for part in message.media]
+
+
 def chat_prompt(
-    core: CoreModule, config: ChatConfig, fields: dict[str, Any], offer: Offer
+    core: CoreModule,
+    config: ChatConfig,
+    fields: dict[str, Any],
+    offer: Offer,
+    media: Media,
 ) -> _core.ChatPrompt:
-    """The prompt of one request; ``fields`` is the request table's group "prompt".
+    """The prompt of one request; ``fields`` is the request table's group "prompt", ``media`` what
+    was loaded of it.
 
     Raises InvalidArgumentError for fields that contradict each other.
     """
@@ -91,7 +107,7 @@ def chat_prompt(
         _check_continued(messages[-1], fields)
     thinking, kwargs = _template_fields(config, fields)
     return core.ChatPrompt(
-        messages=[_message(core, message) for message in messages],
+        messages=[_message(core, message, media) for message in messages],
         add_generation_prompt=fields.get("add_generation_prompt", True),
         tools=[
             core.Tool(name=tool.name, description=tool.description, parameters=tool.parameters)
@@ -138,7 +154,7 @@ def thinking_budget(config: ChatConfig, fields: dict[str, Any]) -> int:
     return -1 if config.reasoning_budget is None else config.reasoning_budget
 
 
-def _message(core: CoreModule, message: Message) -> _core.ChatMessage:
+def _message(core: CoreModule, message: Message, media: Media) -> _core.ChatMessage:
     return core.ChatMessage(
         role=message.role,
         content=message.content,
@@ -149,6 +165,7 @@ def _message(core: CoreModule, message: Message) -> _core.ChatMessage:
         ],
         tool_call_id=message.tool_call_id,
         name=message.name,
+        media=[media[part.path] for part in message.media],
     )
 
 

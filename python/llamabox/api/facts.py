@@ -24,7 +24,7 @@ async def props(call: Call) -> Response:
         "model_alias": call.settings.alias,
         "model_path": call.settings.config.model.path,
         "chat_template": info.chat_template,
-        "modalities": {"vision": False, "audio": False},
+        "modalities": {"vision": info.sees_images, "audio": info.hears_audio},
     }
     return Response(200, orjson.dumps(body))
 

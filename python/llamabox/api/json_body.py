@@ -63,7 +63,11 @@ def _check_depth(value: dict[str, Any] | list[Any]) -> None:
 
 async def read_body(body: bytes | bytearray, build: Callable[[dict[str, Any]], T]) -> T:
     """Parse ``body`` and return ``build`` of it; a large body is handled in a thread as a whole."""
+    return await beside_loop(body, lambda: build(parse_object(body)))
+
+
+async def beside_loop(body: bytes | bytearray, work: Callable[[], T]) -> T:
+    """What ``work`` returns, which takes time in proportion to ``body``."""
     if len(body) <= OFF_LOOP_BYTES:
-        return build(parse_object(body))
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, lambda: build(parse_object(body)))
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(None, work)

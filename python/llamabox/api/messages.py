@@ -17,9 +17,18 @@ from llamabox.api.checks import (
     refuse,
     text,
 )
+from llamabox.api.media_parts import (
+    AUDIO_SCHEMA,
+    IMAGE_SCHEMA,
+    MediaPart,
+    check_audio,
+    check_image,
+)
 
 MAX_MESSAGES = 4096
 MAX_PARTS = 4096
+MAX_MEDIA = 64
+"""Pictures and sounds of one conversation."""
 MAX_ROLE_BYTES = 64
 MAX_CALLS = 256
 MAX_NAME_BYTES = 256
@@ -47,12 +56,18 @@ class Message:
     tool_calls: tuple[Call, ...] = ()
     tool_call_id: str = ""
     name: str = ""
+    # In the order in which they stand in the content.
+    media: tuple[MediaPart, ...] = ()
 
 
 def check_messages(value: Any, path: str) -> list[Message]:
     """One to 4096 messages; what their roles mean is for the model's template to say."""
     items = array(value, path, 1, MAX_MESSAGES)
-    return [_message(item, f"{path}[{at}]") for at, item in enumerate(items)]
+    messages = [_message(item, f"{path}[{at}]") for at, item in enumerate(items)]
+    media = [part for message in messages for part in message.media]
+    if len(media) > MAX_MEDIA:
+        refuse(media[MAX_MEDIA].path, f"is one too many: {MAX_MEDIA} pictures and sounds are taken")
+    return messages
 
 
 def _message(value: Any, path: str) -> Message:
@@ -62,14 +77,16 @@ def _message(value: Any, path: str) -> Message:
         refuse(f"{path}.role", "is required")
     name(MAX_ROLE_BYTES)(role, f"{path}.role")
     calls = _calls(message, role, path)
+    content, media = _content(message, f"{path}.content", required=not calls)
     return Message(
         # The older name of a tool's result.
         role="tool" if role == "function" else role,
-        content=_content(message, f"{path}.content", required=not calls),
+        content=content,
         reasoning_content=_optional_text(message, "reasoning_content", path),
         tool_calls=calls,
         tool_call_id=_optional_text(message, "tool_call_id", path),
         name=_optional_text(message, "name", path),
+        media=media,
     )
 
 
@@ -78,26 +95,44 @@ def _optional_text(message: dict[str, Any], field: str, path: str) -> str:
     return "" if value is None else text(value, f"{path}.{field}")
 
 
-def _content(message: dict[str, Any], path: str, required: bool) -> str:
+def _content(
+    message: dict[str, Any], path: str, required: bool
+) -> tuple[str, tuple[MediaPart, ...]]:
     content = message.get("content")
     if content is None:
         if required:
             refuse(path, "is required")
-        return ""
+        return "", ()
     if type(content) is str:
-        return content
+        return content, ()
     if type(content) is not list:
         refuse(path, "must be a string or an array of parts")
     parts = array(content, path, 1, MAX_PARTS)
-    return "\n".join(_part(part, f"{path}[{at}]") for at, part in enumerate(parts))
+    return _joined(parts, path)
 
 
-def _part(value: Any, path: str) -> str:
-    part = mapping(value, path)
-    kind = part.get("type")
-    if kind != "text":
-        refuse(f"{path}.type", "must be 'text'; this model takes no other parts")
-    return text(part.get("text"), f"{path}.text")
+def _joined(parts: list[Any], path: str) -> tuple[str, tuple[MediaPart, ...]]:
+    """Texts joined by line ends, and what stands between them: no line end beside a picture."""
+    texts: list[str] = []
+    media: list[MediaPart] = []
+    n_bytes = 0
+    after_text = False
+    for index, value in enumerate(parts):
+        place = f"{path}[{index}]"
+        part = mapping(value, place)
+        kind = part.get("type")
+        if kind == "image_url":
+            media.append(check_image(part, place, n_bytes))
+        elif kind == "input_audio":
+            media.append(check_audio(part, place, n_bytes))
+        elif kind == "text":
+            piece = ("\n" if after_text else "") + text(part.get("text"), f"{place}.text")
+            n_bytes += len(piece.encode())
+            texts.append(piece)
+        else:
+            refuse(f"{place}.type", "must be 'text', 'image_url' or 'input_audio'")
+        after_text = kind == "text"
+    return "".join(texts), tuple(media)
 
 
 def _calls(message: dict[str, Any], role: str, path: str) -> tuple[Call, ...]:
@@ -151,7 +186,12 @@ _PART = {
 _CONTENT = {
     "anyOf": [
         {"type": "string"},
-        {"type": "array", "minItems": 1, "maxItems": MAX_PARTS, "items": _PART},
+        {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_PARTS,
+            "items": {"anyOf": [_PART, IMAGE_SCHEMA, AUDIO_SCHEMA]},
+        },
     ]
 }
 _OPTIONAL = {"type": ["string", "null"]}

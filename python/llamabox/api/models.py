@@ -42,8 +42,8 @@ def _meta(call: Call) -> dict[str, Any]:
         **sampling,
         # The number that means "random" on the command line of llama-box.
         "seed": -1 if sampling["seed"] is None else sampling["seed"],
-        "support_vision": False,
-        "support_audio": False,
+        "support_vision": info.sees_images,
+        "support_audio": info.hears_audio,
         "support_speculative": call.settings.config.draft.is_on,
         "support_tool_calls": info.supports_tools,
         "support_reasoning": info.supports_thinking,

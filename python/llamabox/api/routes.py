@@ -39,6 +39,7 @@ from llamabox.api.slots import ACTION, slot_action
 from llamabox.api.tei_rerank import rerank_either
 from llamabox.api.template import apply_template
 from llamabox.api.tokenize import detokenize, tokenize
+from llamabox.api.transcriptions import transcriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class ModelRoute:
     body: Check | None = None
     # Whether the body is a form, whose files may be large.
     form: bool = False
+    # Whether the body can hold pictures or sounds, and so be large.
+    takes_media: bool = False
     # What the server must have been started for.
     needs: Need = Need.NOTHING
 
@@ -81,7 +84,24 @@ def _ranks(
 
 MODEL_ROUTES = (
     ModelRoute("GET", "/v1/models", models, "The model and its facts"),
-    _text("/v1/chat/completions", chat_completions, "Answer a conversation", CHAT),
+    ModelRoute(
+        "POST",
+        "/v1/chat/completions",
+        chat_completions,
+        "Answer a conversation",
+        CHAT,
+        streams=True,
+        takes_media=True,
+        needs=Need.TEXT,
+    ),
+    ModelRoute(
+        "POST",
+        "/v1/audio/transcriptions",
+        transcriptions,
+        "Write down what is said in a sound",
+        form=True,
+        needs=Need.TEXT,
+    ),
     _text("/v1/completions", completions, "Continue prompts", COMPLETION),
     _text("/completion", completion, "Continue prompts, native", NATIVE),
     _text("/infill", infill, "Fill a gap in a text", INFILL),
@@ -93,7 +113,14 @@ MODEL_ROUTES = (
     _ranks("/rerank", rerank_either, EITHER_RERANK),
     ModelRoute("POST", "/tokenize", tokenize, "Text to tokens", TOKENIZE),
     ModelRoute("POST", "/detokenize", detokenize, "Tokens to text", DETOKENIZE),
-    ModelRoute("POST", "/apply-template", apply_template, "A conversation as prompt", TEMPLATE),
+    ModelRoute(
+        "POST",
+        "/apply-template",
+        apply_template,
+        "A conversation as prompt",
+        TEMPLATE,
+        takes_media=True,
+    ),
     ModelRoute("GET", "/lora-adapters", list_loras, "The LoRA adapters and their scales"),
     ModelRoute(
         "POST", "/lora-adapters", set_loras, "Set what adapters count by default", body=check_loras

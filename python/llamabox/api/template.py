@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from llamabox.api.call import Call
-from llamabox.api.conversation import chat_prompt
+from llamabox.api.conversation import chat_prompt, media_of
 from llamabox.api.json_body import read_body
 from llamabox.api.schema import TEMPLATE, read_fields
 from llamabox.api.single import run_single
@@ -20,7 +20,8 @@ async def apply_template(call: Call) -> Response:
     values = await read_body(call.request.body, lambda body: read_fields(body, TEMPLATE))
     core = call.engine.core
     offer = offer_of(values["tools"])
-    prompt = chat_prompt(core, call.settings.config.chat, values["prompt"], offer)
+    media = await call.media.load(call.engine, media_of(values["prompt"]))
+    prompt = chat_prompt(core, call.settings.config.chat, values["prompt"], offer, media)
     request = engine_request(call, core.RenderRequest(prompt=prompt))
     try:
         event = await run_single(call, request)

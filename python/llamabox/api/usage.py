@@ -29,7 +29,7 @@ def usage_object(usages: Sequence[Usage], n_choices: int) -> dict[str, Any]:
         "prompt_tokens": n_prompt,
         "completion_tokens": n_generated,
         "total_tokens": n_prompt + n_generated,
-        "prompt_tokens_details": {"cached_tokens": n_cached},
+        "prompt_tokens_details": _prompt_details(usages),
         "completion_tokens_details": {
             "reasoning_tokens": sum(u.n_reasoning for u in usages),
             "accepted_prediction_tokens": n_accepted,
@@ -44,6 +44,17 @@ def usage_object(usages: Sequence[Usage], n_choices: int) -> dict[str, Any]:
         usage["draft_tokens"] = n_draft
         usage["draft_tokens_acceptance"] = n_accepted / n_draft
     return usage
+
+
+def _prompt_details(usages: Sequence[Usage]) -> dict[str, int]:
+    """Tokens of pictures and sounds are named only where there are some."""
+    details = {"cached_tokens": sum(u.n_cached for u in usages)}
+    n_image, n_audio = sum(u.n_image for u in usages), sum(u.n_audio for u in usages)
+    if n_image:
+        details["image_tokens"] = n_image
+    if n_audio:
+        details["audio_tokens"] = n_audio
+    return details
 
 
 def decode_rate(usages: Sequence[Usage], n_choices: int) -> float:

@@ -77,6 +77,8 @@ public:
 
 class FakeEncoder final : public PromptEncoder {
 public:
+  explicit FakeEncoder(FakeMediaParams media) : media_(media) {}
+
   EncodedPrompt encode(const PromptInput &input) const override {
     EncodedPrompt encoded;
     if (const auto *tokens = std::get_if<TokenPrompt>(&input)) {
@@ -93,16 +95,41 @@ public:
       }
       encoded.text += infill->prefix + infill->begun + "|" + infill->suffix + "|";
     } else if (const auto *chat = std::get_if<ChatPrompt>(&input)) {
-      for (const ChatMessage &message : chat->messages) {
-        encoded.text += message.role + ":" + message.content + "\n";
-      }
-      encoded.text += chat->add_generation_prompt ? "assistant:" : "";
+      encode_chat(*chat, encoded);
+      return encoded;
     } else {
       encoded.text = std::get<TextPrompt>(input).text;
     }
     encoded.prompt.tokens = FakeVocab().tokenize(encoded.text, {});
     return encoded;
   }
+
+private:
+  static void add_text(EncodedPrompt &encoded, const std::string &text) {
+    encoded.text += text;
+    const std::vector<Token> tokens = FakeVocab().tokenize(text, {});
+    encoded.prompt.tokens.insert(encoded.prompt.tokens.end(), tokens.begin(), tokens.end());
+  }
+
+  void encode_chat(const ChatPrompt &chat, EncodedPrompt &encoded) const {
+    for (const ChatMessage &message : chat.messages) {
+      add_text(encoded, message.role + ":");
+      std::size_t from = 0;
+      for (const MediaPlace &place : message.media) {
+        if (!media_.is_there) {
+          throw Error(ErrorCode::kUnsupported, place.path + ": this model takes text only",
+                      place.path);
+        }
+        add_text(encoded, message.content.substr(from, place.at - from));
+        add_fake_media(encoded.prompt, *place.media, media_);
+        from = place.at;
+      }
+      add_text(encoded, message.content.substr(from) + "\n");
+    }
+    add_text(encoded, chat.add_generation_prompt ? "assistant:" : "");
+  }
+
+  FakeMediaParams media_;
 };
 
 struct FakeOwner final : ModelOwner {};
@@ -111,7 +138,11 @@ struct FakeOwner final : ModelOwner {};
 
 RunnerLimits FakeRunner::limits() const {
   const std::int32_t n_ubatch = params_.n_ubatch > 0 ? params_.n_ubatch : params_.n_batch;
-  return {params_.n_ctx, params_.n_batch, kFakeVocab, 4, n_ubatch};
+  return {.n_ctx = params_.n_ctx,
+          .n_batch = params_.n_batch,
+          .n_vocab = kFakeVocab,
+          .n_embd = 4,
+          .n_ubatch = n_ubatch};
 }
 
 void FakeRunner::set_loras(std::span<const LoraScale> loras) {
@@ -202,11 +233,19 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   auto runner = std::make_unique<FakeRunner>(*kv, params);
   auto texts = std::make_unique<FakeTextEncoder>(params.texts);
   if (handles) {
-    *handles = {kv.get(), runner.get(), texts.get()};
+    *handles = {kv.get(), runner.get(), texts.get(), nullptr};
   }
   models->owner = std::make_unique<FakeOwner>();
   models->vocab = std::make_unique<FakeVocab>();
-  models->encoder = std::make_unique<FakeEncoder>();
+  models->encoder = std::make_unique<FakeEncoder>(params.media);
+  if (params.media.is_there) {
+    auto media = std::make_unique<FakeMediaEncoder>(params.media);
+    if (handles) {
+      handles->media = media.get();
+    }
+    models->media = std::move(media);
+    models->info.sees_images = models->info.hears_audio = true;
+  }
   models->samplers = std::make_unique<FakeSamplers>();
   models->texts = std::move(texts);
   models->info.generates = params.generates;

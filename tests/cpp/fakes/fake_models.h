@@ -6,6 +6,7 @@
 #include "engine/models.h"
 #include "fake_clock.h"
 #include "fake_kv.h"
+#include "fake_media.h"
 #include "fake_text_encoder.h"
 
 #include <cstdint>
@@ -34,6 +35,7 @@ struct FakeModelParams {
   std::int32_t n_loras = 0; // adapters that count at the start with their id plus one
   bool generates = true;
   FakeTextParams texts;
+  FakeMediaParams media;
 };
 
 // Decodes into a FakeKv; failures can be ordered ahead.
@@ -70,6 +72,7 @@ struct FakeHandles {
   FakeKv *kv = nullptr;
   FakeRunner *runner = nullptr;
   FakeTextEncoder *texts = nullptr;
+  FakeMediaEncoder *media = nullptr;
 };
 
 std::unique_ptr<Models> load_fake_models(const FakeModelParams &params,

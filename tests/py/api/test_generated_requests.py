@@ -89,7 +89,10 @@ def bodies(operation: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Bodies for an operation, right and wrong ones."""
     if "requestBody" not in operation:
         return st.none()
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    content = operation["requestBody"]["content"]
+    if "application/json" not in content:
+        return ANY_JSON  # which is no form
+    schema = content["application/json"]["schema"]
     right = following(schema)
     if schema["type"] != "object":
         return right | ANY_JSON

@@ -6,26 +6,11 @@ import json
 import re
 from pathlib import Path
 
-from api_harness import LiveServer, chat, completion
+from api_harness import chat, completion, samples
 from conftest import StartServer
 
 _DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
 _NAME = re.compile(r"(?:llamabox:|process_)[a-z_]+")
-_SAMPLE = re.compile(r"((?:llamabox:|process_|python_)[a-z_]+)((?:\{.*\})?) (\S+)")
-
-
-def samples(server: LiveServer) -> dict[str, float]:
-    """Every sample of the page; each line must be a comment or a sample."""
-    reply = server.get("/metrics")
-    assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert reply.body.endswith(b"\n")
-    found = {}
-    for line in reply.body.decode().splitlines():
-        if not line.startswith("#"):
-            match = _SAMPLE.fullmatch(line)
-            assert match, line
-            found[match[1] + match[2]] = float(match[3])
-    return found
 
 
 def test_counts_follow_the_requests(start_server: StartServer) -> None:

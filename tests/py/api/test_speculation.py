@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from test_metrics import samples
 
-from api_harness import LiveServer, chat, completion
+from api_harness import LiveServer, chat, completion, samples
 from fake_core import ROOT
 from llamabox.models import DEMO_MODEL
 from llamabox.option_parser import parse

@@ -166,6 +166,17 @@ STORED: dict[str, list[tuple[str, str, Any]]] = {
     "--mirostat-ent": [("4", "sampling.mirostat_tau", 4)],
     "--grammar": [('root ::= "a"', "sampling.grammar", 'root ::= "a"')],
     "--grammar-file": [(str(_GRAMMAR_FILE), "sampling.grammar", _GRAMMAR_FILE.read_text())],
+    "--mmproj": [("p.gguf", "media.projector", "p.gguf")],
+    "--visual-max-image-size": [
+        ("0", "media.max_image_size", None),
+        ("224", "media.max_image_size", 224),
+        ("1344", "media.max_image_size", 1344),
+    ],
+    "--visual-max-image-cache": [("3", "media.n_cached", 3)],
+    "--max-projected-cache": [("0", "media.n_cached", 0), ("10", "media.n_cached", 10)],
+    "--media-allowed-hosts": [
+        ("A.b,*.c.d, 10.0.0.1", "media.allowed_hosts", ("a.b", "*.c.d", "10.0.0.1"))
+    ],
     "-j": [("{}", "sampling.json_schema", '{"type":"object"}')],
 }
 
@@ -229,6 +240,7 @@ ASSIGNED: dict[str, tuple[str, Any]] = {
     "-no-kvu": ("engine.kv_unified", False),
     "--no-cache-prompt": ("engine.cache_prompt", False),
     "--lora-init-without-apply": ("adapters.apply_loras", False),
+    "--media-allow-private": ("media.allow_private", True),
     "--no-escape": ("sampling.escape", False),
     "-e": ("sampling.escape", True),
 }

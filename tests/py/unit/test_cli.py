@@ -111,25 +111,10 @@ def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-@pytest.mark.parametrize("words", [["--mmproj", "p.gguf"]])
-def test_options_of_other_servers_are_refused(
-    served: _Served, capsys: pytest.CaptureFixture[str], words: list[str]
-) -> None:
-    flag = words[0].partition("=")[0]
-    assert _run(*words) == 1
-    line = _only_line(capsys)
-    assert line == (
-        f"llama-box: {flag} needs --model: the built-in demo model is only for a plain text server"
-    )
-    assert _run(*MODEL, *words) == 1
-    assert _only_line(capsys) == f"llama-box: {flag} is not available in this version"
-    assert served.configs == []
-
-
 @pytest.mark.parametrize(
     "words",
     [
-        *([flag, "a.gguf"] for flag in ("--lora", "--control-vector")),
+        *([flag, "a.gguf"] for flag in ("--lora", "--control-vector", "--mmproj")),
         *([flag, "a.gguf", "-1"] for flag in ("--lora-scaled", "--control-vector-scaled")),
     ],
 )
@@ -137,7 +122,7 @@ def test_adapters_need_a_model_of_their_own(
     served: _Served, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     assert _run(*words) == 1
-    assert "need --model: the built-in demo model is only for" in _only_line(capsys)
+    assert "needs --model: the built-in demo model is only for" in _only_line(capsys)
     assert served.configs == []
 
 

@@ -7,11 +7,9 @@ import sys
 
 import pytest
 
-from compat_table import EXISTING, LATER, PAGE, ROOT, STATES, Row, page, read_tsv, rows
+from compat_table import EXISTING, PAGE, ROOT, STATES, Row, page, read_tsv, rows
 from llamabox.api.image_routes import IMAGE_ROUTES
 from llamabox.api.routes import MODEL_ROUTES
-from llamabox.option_table import BY_NAME
-from llamabox.options import Refuse
 
 ROWS = rows()
 ROUTES = (*MODEL_ROUTES, *IMAGE_ROUTES)
@@ -48,7 +46,7 @@ def test_what_is_read_is_proved_and_what_is_not_read_is_said() -> None:
     state = {row.name: row.state for row in ROWS if row.kind == "field"}
     assert {state[name] for name in read} <= {"proved", "no meaning"}
     unread = {name: kept for name, kept in state.items() if name not in read}
-    assert set(unread.values()) <= {"no meaning", *LATER}
+    assert set(unread.values()) <= {"no meaning"}
     for name in (name for name in read if state[name] == "no meaning"):
         # A name of the model where no answer has one.
         assert name.startswith(("POST /apply-template ", "POST /embedding"))
@@ -60,9 +58,6 @@ def test_a_row_says_what_proves_it(row: Row) -> None:
     assert row.point in ("", "setting")
     assert bool(row.test) == (row.state in EXISTING)
     assert not row.test.removeprefix("tests/py/").startswith(_PARSER_TESTS)
-    if row.kind == "flag" and row.state in LATER:
-        option = BY_NAME.get(row.name)
-        assert option is None or isinstance(option.effect, Refuse)
 
 
 def test_every_named_test_exists() -> None:

@@ -121,11 +121,5 @@ def test_what_an_option_on_the_command_line_needs_may_stand_in_a_variable() -> N
     assert (chat.jinja, chat.template) == (False, "llama3")
 
 
-def test_refused_options_are_refused_here_too() -> None:
-    ((flag, _),) = parse([], {"LLAMA_BOX_MMPROJ": "p"}).refused
-    assert flag == "LLAMA_BOX_MMPROJ"
-    assert parse([], {"LLAMA_BOX_MMPROJ": ""}).refused == ()
-
-
 def test_help_and_version_answer_whatever_the_environment_holds() -> None:
     assert parse(["--help"], {"LLAMA_BOX_PORT": "x"}).action is Action.HELP

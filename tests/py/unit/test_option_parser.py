@@ -179,17 +179,6 @@ def test_an_action_ends_the_reading_where_it_stands() -> None:
         parse(["--port", "bad", "--help"])
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["--mmproj=p"],
-)
-def test_refused_options_are_reported_with_their_words_skipped(words: str) -> None:
-    command_line = parse([*words.split(), "--port", "1"])
-    assert command_line.config.http.port == 1
-    ((flag, _),) = command_line.refused
-    assert flag == words.replace("=", " ").split()[0]
-
-
 _REFUSED = {
     "-C": ("0", "0x", "x", "1" * 129),
     "-Cr": ("3", "3-1", "0-512", "-3", "1-", "a-b"),
@@ -214,6 +203,10 @@ _REFUSED = {
     "--yarn-orig-ctx": ("-1",),
     "--yarn-ext-factor": ("x",),
     "--control-vector-layer-range": ("0", "513"),
+    "--visual-max-image-size": ("223", "225", "-1", "x"),
+    "--max-projected-cache": ("-1", "x"),
+    "--visual-max-image-cache": ("-1",),
+    "--media-allowed-hosts": ("", "a,,b", "a b", "http://a"),
 }  # fmt: skip
 
 
