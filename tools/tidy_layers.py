@@ -37,12 +37,13 @@ PY_CORE = {
     "measure",
     "metrics",
     "model_loader",
-    "rpc_worker",
+    "rpc_client",
+    "rpc_metrics",
     "stream",
     "upstream_log",
 }
 PY_PARENT = {"access", "supervisor", "listeners"}
-PY_SHELL = {"__main__", "cli", "worker", "worker_main"}
+PY_SHELL = {"__main__", "cli", "rpc_worker", "worker", "worker_main"}
 PY_LAYERS = {
     "plain": {"plain"},
     "http": {"plain", "http"},

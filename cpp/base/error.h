@@ -19,6 +19,7 @@ enum class ErrorCode : std::uint8_t {
   kUnsupported,      // the model or build cannot do this
   kUnavailable,      // the engine is stopping
   kDeadlineExceeded, // the request's own time limit passed
+  kDeviceLost,       // the machine that a part of the model is on is gone
   kLoadFailed,       // a file is missing, malformed or not usable
   kInternal,         // a broken invariant or a failed computation
 };

@@ -18,7 +18,7 @@ template <class T> class Channel {
 public:
   int fd() const { return wake_.fd(); }
 
-  // Leaves `events` empty.
+  // Leaves `events` empty, without its memory where that could be handed over as it is.
   void push_batch(std::vector<T> &events) {
     if (events.empty()) {
       return;
@@ -27,6 +27,9 @@ public:
     {
       MutexLock lock(mutex_);
       was_empty = events_.empty();
+      if (was_empty) {
+        events_.swap(events); // the usual case: the last ones have been drained
+      }
       events_.insert(events_.end(), std::make_move_iterator(events.begin()),
                      std::make_move_iterator(events.end()));
     }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace llamabox {
@@ -78,8 +79,16 @@ public:
     if (it == live_.end()) {
       return false;
     }
-    it->second.cancelled->store(true, std::memory_order_release);
+    if (!it->second.cancelled->exchange(true, std::memory_order_acq_rel)) {
+      cancelled_.push_back(id);
+    }
     return true;
+  }
+
+  // Cancelled since the last call; some may not have reached the scheduler yet, or have ended.
+  std::vector<RequestId> take_cancelled() {
+    MutexLock lock(mutex_);
+    return std::exchange(cancelled_, {});
   }
 
   std::int32_t n_waiting() const {
@@ -106,6 +115,7 @@ private:
   const std::int32_t n_queue_;
   mutable Mutex mutex_;
   std::unordered_map<RequestId, Live> live_ GUARDED_BY(mutex_);
+  std::vector<RequestId> cancelled_ GUARDED_BY(mutex_);
   std::int32_t n_waiting_ GUARDED_BY(mutex_) = 0;
   RequestId last_id_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;

@@ -55,8 +55,9 @@ void register_device(py::module_ &m) {
   m.def("init_backends", &init_backends, "Idempotent; before anything else of this module.");
   m.def("send_log_lines", &send_log_lines, py::arg("fd"), py::arg("least"),
         "Write upstream's lines at or above a level to a non-blocking descriptor.");
-  m.def("list_devices", &list_devices);
-  m.def("list_buffer_types", &list_buffer_types);
+  // RPC servers are asked over the network, perhaps through the relay, which needs the GIL.
+  m.def("list_devices", &list_devices, py::call_guard<py::gil_scoped_release>());
+  m.def("list_buffer_types", &list_buffer_types, py::call_guard<py::gil_scoped_release>());
   m.def("system_info", &system_info);
   m.def("build_info", [] {
     const BuildInfo info = build_info();

@@ -25,6 +25,7 @@ constexpr std::array kExceptions{
     ExceptionName{ErrorCode::kUnsupported, "UnsupportedError"},
     ExceptionName{ErrorCode::kUnavailable, "UnavailableError"},
     ExceptionName{ErrorCode::kDeadlineExceeded, "DeadlineExceededError"},
+    ExceptionName{ErrorCode::kDeviceLost, "DeviceLostError"},
     ExceptionName{ErrorCode::kLoadFailed, "LoadFailedError"},
     ExceptionName{ErrorCode::kInternal, "InternalError"},
 };

@@ -111,6 +111,12 @@ void Engine::run() {
       const std::int64_t wait_ns =
           is_time ? std::max<std::int64_t>(0, wake_ns - clock_->now_ns()) : wake_ns;
       scheduler_->step(arrivals_.take_all(wait_ns));
+    } catch (const Error &error) {
+      // A lost device has a name of its own; anything else is as below.
+      const bool lost = error.code() == ErrorCode::kDeviceLost;
+      reason = lost ? error : Error(ErrorCode::kInternal, error.what());
+      running_ = false;
+      break;
     } catch (const std::exception &error) {
       // Nothing a request can cause comes here: the engine's own state is broken.
       reason = Error(ErrorCode::kInternal, error.what());
@@ -136,7 +142,7 @@ void Engine::end_rest(const Error &reason) {
     events.push_back(std::move(event));
   }
   Stats last = scheduler_->stats();
-  last.healthy = reason.code() != ErrorCode::kInternal;
+  last.healthy = reason.code() == ErrorCode::kUnavailable; // it was only stopped
   stats_.set(last);
   channel_.push_batch(events);
 }

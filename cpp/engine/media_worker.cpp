@@ -137,7 +137,7 @@ void MediaWorker::hand_over_ended() {
 
 bool MediaWorker::is_over(const Job &job) const {
   return job.arrival.ticket.cancelled->load(std::memory_order_acquire) ||
-         job.arrival.request.deadline_ns <= context_.clock.now_ns();
+         job.arrival.deadline_ns() <= context_.clock.now_ns();
 }
 
 bool MediaWorker::pass() {

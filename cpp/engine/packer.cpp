@@ -20,6 +20,14 @@ Row make_row(const Sequence &sequence, std::int32_t index, Token token) {
   return row;
 }
 
+Row text_row(SeqId seq, Pos pos, Token token) {
+  Row row;
+  row.token = token;
+  row.pos = {pos, pos, pos, pos};
+  row.seq = seq;
+  return row;
+}
+
 } // namespace
 
 void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft) {
@@ -35,9 +43,11 @@ void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft 
   part.n_committed = end - begin;
   part.samples = end == sequence.n_tokens();
   part.draft = std::move(draft);
+  const bool is_text = sequence.prompt->media.empty();
   for (std::int32_t index = begin; index < end; ++index) {
-    step.batch.push_back(
-        make_row(sequence, index, sequence.tokens[static_cast<std::size_t>(index)]));
+    const Token token = sequence.tokens[static_cast<std::size_t>(index)];
+    step.batch.push_back(is_text ? text_row(sequence.slot, index, token)
+                                 : make_row(sequence, index, token));
   }
   step.batch.back().logits = part.samples;
   for (std::size_t i = 0; i < part.draft.tokens.size(); ++i) {

@@ -42,6 +42,11 @@ struct Arrival {
   std::uint64_t n_media_encoded = 0;                      // generate: chunks of media
   std::uint64_t n_media_cached = 0;                       // and those found in the cache
   std::optional<Error> error;                             // ends the request
+
+  // When its time is over; never is after everything.
+  std::int64_t deadline_ns() const {
+    return request.timeout_ns < kNever - submitted_ns ? submitted_ns + request.timeout_ns : kNever;
+  }
 };
 
 // What a worker does with one submission; never throws.

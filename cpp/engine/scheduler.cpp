@@ -192,6 +192,7 @@ void Scheduler::commit(const PackedStep &step) {
     // Whom its pace holds back is not passed over.
     sequence->n_skipped += sequence->is_due(now_ns) ? 1 : 0;
   }
+  events_.reserve(events_.size() + step.parts.size());
   // All memory first: a sequence that ends while others are verified must find it consistent.
   for (const PackedRows &part : step.parts) {
     Sequence &sequence = *part.sequence;
@@ -289,10 +290,7 @@ std::int64_t Scheduler::wake_ns() const {
     }
     wake_ns = std::min(wake_ns, sequence->request->pace.due_ns());
   }
-  for (const auto &[id, request] : live_) {
-    wake_ns = std::min(wake_ns, request->deadline_ns);
-  }
-  return wake_ns;
+  return deadlines_.empty() ? wake_ns : std::min(wake_ns, deadlines_.begin()->first);
 }
 
 EngineState Scheduler::state() const {

@@ -28,6 +28,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -50,7 +51,8 @@ class Scheduler {
 public:
   explicit Scheduler(SchedulerContext context);
 
-  // One pass. Throws nothing a request could cause; std::exception means the engine is broken.
+  // One pass. Throws nothing a request could cause: Error(kDeviceLost) when what it computes on is
+  // gone, any other std::exception when the engine is broken.
   void step(std::vector<Arrival> arrivals);
 
   bool idle() const { return live_.empty(); }
@@ -133,7 +135,8 @@ private:
   EncodeStage encodes_;
   ClassKey active_class_ = 0; // whose adapters the runner has
   std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
-  std::vector<Event> events_; // of this step
+  std::set<std::pair<std::int64_t, RequestId>> deadlines_; // of live requests that have one
+  std::vector<Event> events_;                              // of this step
   Stats stats_;
   std::uint64_t n_arrived_ = 0;
   std::int32_t n_last_rows_ = 0;    // of the last step

@@ -25,11 +25,6 @@ Error too_late(const LiveRequest &request) {
           std::string("the request's time limit passed while ") + phase, "X-Request-Timeout"};
 }
 
-// Never is after everything.
-std::int64_t after(std::int64_t from_ns, std::int64_t span_ns) {
-  return span_ns < kNever - from_ns ? from_ns + span_ns : kNever;
-}
-
 Error no_such_slot(std::int32_t slot, std::int32_t n_slots) {
   return {ErrorCode::kInvalidArgument,
           "there is no slot " + std::to_string(slot) + "; the server has " +
@@ -53,11 +48,15 @@ void Scheduler::take_in(Arrival arrival) {
   request.id = arrival.ticket.id;
   request.cancelled = arrival.ticket.cancelled;
   request.submitted_ns = arrival.submitted_ns;
-  request.deadline_ns = after(arrival.submitted_ns, arrival.request.timeout_ns);
+  request.deadline_ns = arrival.deadline_ns();
   live_.emplace(request.id, std::move(owned));
+  if (request.deadline_ns != kNever) {
+    deadlines_.emplace(request.deadline_ns, request.id);
+  }
   ++stats_.n_requests;
   if (request.cancelled->load(std::memory_order_acquire)) {
-    return; // end_cancelled comes next
+    end_request(request, nullptr, nullptr);
+    return;
   }
   if (arrival.error) {
     end_request(request, &*arrival.error, nullptr);
@@ -166,6 +165,9 @@ void Scheduler::run_side_call(LiveRequest &request, const SideCall &call) {
   try {
     end_request(request, nullptr, std::make_unique<Result>(answer(call)));
   } catch (const Error &error) {
+    if (error.code() == ErrorCode::kDeviceLost) {
+      throw; // this request ends with all others
+    }
     end_request(request, &error, nullptr);
   }
 }
@@ -186,22 +188,16 @@ Result Scheduler::answer(const SideCall &call) {
 }
 
 void Scheduler::end_cancelled() {
-  std::vector<LiveRequest *> cancelled;
-  std::vector<LiveRequest *> late;
-  const std::int64_t now_ns = clock_.now_ns();
-  for (const auto &[id, request] : live_) {
-    if (request->cancelled->load(std::memory_order_acquire)) {
-      cancelled.push_back(request.get());
-    } else if (request->deadline_ns <= now_ns) {
-      late.push_back(request.get());
+  for (const RequestId id : registry_.take_cancelled()) {
+    if (const auto found = live_.find(id); found != live_.end()) {
+      end_request(*found->second, nullptr, nullptr);
     }
   }
-  for (LiveRequest *request : cancelled) {
-    end_request(*request, nullptr, nullptr);
-  }
-  for (LiveRequest *request : late) {
-    const Error error = too_late(*request);
-    end_request(*request, &error, nullptr);
+  const std::int64_t now_ns = clock_.now_ns();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now_ns) {
+    LiveRequest &request = *live_.at(deadlines_.begin()->second);
+    const Error error = too_late(request);
+    end_request(request, &error, nullptr); // takes it out of deadlines_
   }
 }
 

@@ -198,6 +198,7 @@ void Scheduler::end_request(LiveRequest &request, const Error *error,
   events_.push_back(std::move(event));
   ended_something_ = true;
   registry_.ended(request.id);
+  deadlines_.erase({request.deadline_ns, request.id});
   live_.erase(request.id);
 }
 

@@ -28,7 +28,7 @@ struct Stats {
   std::int32_t n_waiting = 0;  // sequences that wait for a slot, and requests being encoded
   std::int32_t n_kv_cells = 0; // in all
   std::int32_t n_kv_used = 0;  // held by running and retained sequences
-  bool healthy = true;         // false after a broken invariant
+  bool healthy = true;         // false after a broken invariant or a lost device
   std::vector<SlotStats> slots;
 
   // Since the start.

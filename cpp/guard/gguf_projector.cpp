@@ -84,6 +84,16 @@ void check_encoder(const GgufKeys &keys, const std::string &prefix) {
   }
 }
 
+// libmtmd's own default of how many patches a side are pooled.
+constexpr std::uint64_t kDefaultScale = 4;
+
+std::uint64_t fixed_rows(const GgufKeys &keys) {
+  const std::uint64_t patch = keys.value_or("vision.patch_size", 1) *
+                              keys.value_or("vision.projector.scale_factor", kDefaultScale);
+  const std::uint64_t side = keys.value_or("vision.image_size", 0) / patch;
+  return side * side;
+}
+
 void check_vision(const GgufKeys &keys) {
   check_encoder(keys, "vision.");
   const std::uint64_t size = in_range(keys, "vision.image_size", 1, kMaxImageSize);
@@ -134,6 +144,7 @@ ProjectorReport check_projector(const std::string &path) {
   for (const KeyRange &range : kOptional) {
     keys.check_optional(range.key, range.low, range.high);
   }
+  report.n_fixed_rows = report.sees_images ? fixed_rows(keys) : 0;
   return report;
 }
 

@@ -3,6 +3,7 @@
 // Thread rule: pure functions, any thread. Covered by tests/cpp/gguf_projector_test.cpp.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace llamabox {
@@ -10,6 +11,8 @@ namespace llamabox {
 struct ProjectorReport {
   bool sees_images = false;
   bool hears_audio = false;
+  // Rows of a picture, where all pictures are made of one size; 0 without vision.
+  std::uint64_t n_fixed_rows = 0;
 };
 
 // ERRORS: Error(kLoadFailed) with one sentence that names the file and what is wrong.

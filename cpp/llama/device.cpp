@@ -1,5 +1,6 @@
 #include "llama/device.h"
 
+#include "llama/rpc_servers.h"
 #include "llama/upstream_log.h"
 
 #include "build-info.h"
@@ -71,7 +72,7 @@ std::vector<Device> list_devices() {
     const auto type = ggml_backend_dev_type(dev);
     Device device;
     device.name = ggml_backend_dev_name(dev);
-    device.description = ggml_backend_dev_description(dev);
+    device.description = rpc_server_name(ggml_backend_dev_description(dev));
     device.memory_total_bytes = total_bytes;
     device.memory_free_bytes = free_bytes;
     device.is_gpu = type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;

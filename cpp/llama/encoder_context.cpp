@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "llama/context_params.h"
+#include "llama/rpc_servers.h"
 #include "llama/upstream_log.h"
 #include "model/batch.h"
 
@@ -159,6 +160,7 @@ bool EncoderContext::encode(std::span<const EncodePiece> pieces) {
   const bool ok =
       fill(pieces) && llama_process(context_.get(), LLAMA_PROCESS_TYPE_DECODE, batch_.get()) == 0;
   llama_synchronize(context_.get());
+  check_rpc_servers();
   if (!ok || std::ranges::all_of(pieces, &EncodePiece::is_last)) {
     if (llama_memory_t memory = llama_get_memory(context_.get())) {
       llama_memory_clear(memory, false);

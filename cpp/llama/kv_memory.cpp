@@ -1,6 +1,7 @@
 #include "llama/kv_memory.h"
 
 #include "base/error.h"
+#include "llama/rpc_servers.h"
 
 #include <algorithm>
 #include <cstring>
@@ -149,6 +150,7 @@ std::vector<std::uint8_t> LlamaKvMemory::save(SeqId seq) {
     throw Error(ErrorCode::kInternal, "the state of slot " + std::to_string(seq) +
                                           " cannot be read from the model's memory");
   }
+  check_rpc_servers(); // what a lost one held was read as zeros
   return state;
 }
 

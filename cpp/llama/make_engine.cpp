@@ -11,6 +11,7 @@
 #include "llama/media.h"
 #include "llama/model.h"
 #include "llama/prompt_encoder.h"
+#include "llama/rpc_servers.h"
 #include "llama/runner.h"
 #include "llama/sampler.h"
 #include "llama/text_encoder.h"
@@ -91,9 +92,7 @@ std::int32_t text_n_ctx(const Models &models) {
   return models.info.n_ctx_train;
 }
 
-} // namespace
-
-std::unique_ptr<Models> load_models(const LlamaParams &params) {
+std::unique_ptr<Models> make_models(const LlamaParams &params) {
   if (!params.projector.path.empty()) {
     check_projector(params.projector.path); // before the model, which takes longer
   }
@@ -135,6 +134,19 @@ std::unique_ptr<Models> load_models(const LlamaParams &params) {
   models->samplers = std::make_unique<LlamaSamplerFactory>(vocab, models->runner->limits().n_ctx);
   models->owner = std::move(owner);
   return models;
+}
+
+} // namespace
+
+std::unique_ptr<Models> load_models(const LlamaParams &params) {
+  try {
+    auto models = make_models(params);
+    check_rpc_servers();
+    return models;
+  } catch (const Error &) {
+    check_rpc_servers(); // a loss is the cause of what followed
+    throw;
+  }
 }
 
 } // namespace llamabox

@@ -1,7 +1,7 @@
 // The one place where a model file becomes an engine's Models: header check, load, context,
 // adapters, warm-up.
 // Thread rule: any one thread; takes seconds to minutes, so the caller releases what it holds.
-// ERRORS: Error(kLoadFailed) with one sentence; nothing stays loaded.
+// ERRORS: Error(kLoadFailed) with one sentence, Error(kDeviceLost); nothing stays loaded.
 // Covered by load_test.
 #pragma once
 

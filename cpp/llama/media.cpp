@@ -1,6 +1,7 @@
 #include "llama/media.h"
 
 #include "base/error.h"
+#include "guard/gguf_projector.h"
 #include "llama/audio_file.h"
 #include "llama/device.h"
 #include "llama/media_chunks.h"
@@ -45,7 +46,9 @@ void fit_batch_to(const ProjectorParams &projector, ContextParams &context) {
   upstream.warmup = false;
   const mtmd_memory_usage usage = mtmd_get_memory_usage(projector.path.c_str(), upstream);
   if (usage.use_non_causal) {
-    context.n_ubatch = std::max(context.n_ubatch, usage.image_max_tokens);
+    const auto n_fixed = static_cast<std::int32_t>(check_projector(projector.path).n_fixed_rows);
+    const std::int32_t n_rows = usage.image_max_tokens > 0 ? usage.image_max_tokens : n_fixed;
+    context.n_ubatch = std::max(context.n_ubatch, n_rows);
     context.n_batch = std::max(context.n_batch, context.n_ubatch);
   }
 }

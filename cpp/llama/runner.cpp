@@ -1,13 +1,14 @@
 #include "llama/runner.h"
 
 #include "base/error.h"
+#include "llama/rpc_servers.h"
 
 namespace llamabox {
 
 LlamaRunner::LlamaRunner(LoadedContext &context, LoadedAdapters &adapters)
     : owner_(context), adapters_(adapters), context_(context.get()),
       n_slots_(context.params().n_slots), n_outputs_max_(context.n_outputs_max()),
-      batch_(llama_batch_ext_init(context.get())) {
+      batch_(llama_batch_ext_init(context.get())), has_servers_(has_rpc_servers()) {
   const llama_model *model = llama_get_model(context_);
   limits_.n_ctx = static_cast<std::int32_t>(llama_n_ctx_seq(context_));
   limits_.n_batch = static_cast<std::int32_t>(llama_n_batch(context_));
@@ -36,6 +37,10 @@ DecodeStatus LlamaRunner::decode(const Batch &batch) {
   const std::int32_t status = llama_process(context_, LLAMA_PROCESS_TYPE_DECODE, batch_.get());
   if (!is_causal) {
     llama_set_causal_attn(context_, true);
+  }
+  if (has_servers_) {
+    llama_synchronize(context_); // a loss shows when results are waited for
+    check_rpc_servers();
   }
   switch (status) {
   case 0:

@@ -1,6 +1,7 @@
 // Runs batches through a llama.cpp context.
 // Thread rule: engine thread, except limits().
-// Guarantee: as in model/runner.h; a batch that upstream would abort the process for is kFailed.
+// Guarantee: as in model/runner.h, a lost RPC server included; a batch that upstream would abort
+// the process for is kFailed.
 // One batch object is kept and refilled, and all rows of a step are resolved by one call.
 // Covered by tests/cpp/llama/runner_test.cpp.
 #pragma once
@@ -41,6 +42,7 @@ private:
   std::int32_t n_slots_;
   std::int32_t n_outputs_max_;
   std::unique_ptr<llama_batch_ext, FreeBatch> batch_;
+  const bool has_servers_;                  // a part of the model may be on another machine
   std::vector<std::int32_t> output_of_row_; // -1: the row asked for no logits
   const float *outputs_ = nullptr;          // of the last decode, null until first asked for
 };

@@ -17,7 +17,7 @@ public:
   // `n_ctx` is what the shell shows: the tokens of one text.
   explicit NoRunner(std::int32_t n_ctx) : n_ctx_(n_ctx) {}
 
-  RunnerLimits limits() const override { return {n_ctx_, 1, 0, 0, 1}; }
+  RunnerLimits limits() const override { return {.n_ctx = n_ctx_, .n_batch = 1, .n_ubatch = 1}; }
   void set_loras(std::span<const LoraScale> /*loras*/) override {}
   DecodeStatus decode(const Batch & /*batch*/) override { return DecodeStatus::kFailed; }
   std::span<const float> logits(std::int32_t /*row*/) override { return {}; }

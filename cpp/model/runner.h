@@ -36,6 +36,7 @@ public:
   // REQUIRES: ids of loaded adapters.
   virtual void set_loras(std::span<const LoraScale> loras) = 0;
 
+  // ERRORS: Error(kDeviceLost), after which nothing can be decoded any more.
   // REQUIRES: 1 <= batch.size() <= n_batch; each row's position is its sequence's next one.
   virtual DecodeStatus decode(const Batch &batch) = 0;
 

@@ -68,6 +68,7 @@ public:
   virtual void set_loras(std::span<const LoraScale> loras) = 0;
 
   // Runs one pass. After a last piece its text's place is free; after false all places are.
+  // ERRORS: Error(kDeviceLost).
   // REQUIRES: together at most n_batch tokens, or one text without can_split.
   virtual bool encode(EncodeKind kind, std::span<const EncodePiece> pieces) = 0;
 

@@ -20,8 +20,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{5000};
 
-[[noreturn]] void refuse(const std::string &endpoint, const std::string &why) {
-  throw Error(ErrorCode::kLoadFailed, "rpc: the server " + endpoint + ' ' + why, "rpc");
+[[noreturn]] void refuse(const RpcEndpoint &endpoint, const std::string &why) {
+  throw Error(ErrorCode::kLoadFailed, "rpc: the server " + endpoint.name + ' ' + why, "rpc");
 }
 
 // A connected socket, or -1 with errno set.
@@ -50,8 +50,9 @@ int dial(const addrinfo &address) {
   return fd;
 }
 
-int dial(const std::string &endpoint) {
-  const std::size_t colon = endpoint.rfind(':');
+int dial(const RpcEndpoint &endpoint) {
+  const std::string &address = endpoint.address;
+  const std::size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0) {
     refuse(endpoint, "is not named as HOST:PORT");
   }
@@ -59,8 +60,8 @@ int dial(const std::string &endpoint) {
   hints.ai_family = AF_INET; // all that ggml's client can reach
   hints.ai_socktype = SOCK_STREAM;
   addrinfo *found = nullptr;
-  const std::string host = endpoint.substr(0, colon);
-  if (getaddrinfo(host.c_str(), endpoint.c_str() + colon + 1, &hints, &found) != 0) {
+  const std::string host = address.substr(0, colon);
+  if (getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found) != 0) {
     refuse(endpoint, "has no IPv4 address");
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, freeaddrinfo);
@@ -72,7 +73,7 @@ int dial(const std::string &endpoint) {
 }
 
 // A handshake of our own, since ggml's client ends the process where one fails.
-void check_server(const std::string &endpoint) {
+void check_server(const RpcEndpoint &endpoint) {
   SocketStream stream(dial(endpoint));
   stream.set_deadline(kPatience);
   const auto command = static_cast<std::uint8_t>(RpcCommand::kHello);
@@ -101,7 +102,7 @@ void check_server(const std::string &endpoint) {
 
 } // namespace
 
-void add_rpc_servers(const std::vector<std::string> &endpoints) {
+void add_rpc_servers(const std::vector<RpcEndpoint> &endpoints) {
   if (endpoints.empty()) {
     return;
   }
@@ -114,11 +115,11 @@ void add_rpc_servers(const std::vector<std::string> &endpoints) {
     throw Error(ErrorCode::kLoadFailed, "rpc: this build has no RPC client", "rpc");
   }
   // All of them first: what is registered stays so, and a caller may try again.
-  for (const std::string &endpoint : endpoints) {
+  for (const RpcEndpoint &endpoint : endpoints) {
     check_server(endpoint);
   }
-  for (const std::string &endpoint : endpoints) {
-    ggml_backend_reg_t server = add(endpoint.c_str());
+  for (const RpcEndpoint &endpoint : endpoints) {
+    ggml_backend_reg_t server = add(endpoint.address.c_str());
     if (server == nullptr) {
       refuse(endpoint, "lends no device");
     }

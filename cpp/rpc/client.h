@@ -10,7 +10,14 @@
 
 namespace llamabox {
 
-// `endpoints` are "host:port". ERRORS: Error(kLoadFailed).
-void add_rpc_servers(const std::vector<std::string> &endpoints);
+// Where ggml's client reaches a server, and what the server is called in errors; they differ where
+// a relay stands between the two.
+struct RpcEndpoint {
+  std::string address; // "host:port"
+  std::string name;
+};
+
+// ERRORS: Error(kLoadFailed).
+void add_rpc_servers(const std::vector<RpcEndpoint> &endpoints);
 
 } // namespace llamabox

@@ -48,6 +48,17 @@ SAME_OP(kSsmConv, GGML_OP_SSM_CONV);
 SAME_OP(kSsmScan, GGML_OP_SSM_SCAN);
 SAME_OP(kUnary, GGML_OP_UNARY);
 SAME_OP(kGlu, GGML_OP_GLU);
+SAME_OP(kMean, GGML_OP_MEAN);
+SAME_OP(kGroupNorm, GGML_OP_GROUP_NORM);
+SAME_OP(kIm2col, GGML_OP_IM2COL);
+SAME_OP(kIm2col3d, GGML_OP_IM2COL_3D);
+SAME_OP(kConv2d, GGML_OP_CONV_2D);
+SAME_OP(kPool2d, GGML_OP_POOL_2D);
+SAME_OP(kUpscale, GGML_OP_UPSCALE);
+SAME_OP(kPad, GGML_OP_PAD);
+SAME_OP(kArange, GGML_OP_ARANGE);
+SAME_OP(kTimestepEmbedding, GGML_OP_TIMESTEP_EMBEDDING);
+SAME_OP(kLeakyRelu, GGML_OP_LEAKY_RELU);
 #undef SAME_OP
 static_assert(static_cast<int>(RpcType::kF64) == GGML_TYPE_F64);
 static_assert(static_cast<int>(RpcType::kBf16) == GGML_TYPE_BF16);

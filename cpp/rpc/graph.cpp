@@ -37,6 +37,12 @@ void take_view(const RpcTensor *whole, RpcTensor &view) {
   view.view_src = whole;
 }
 
+// A cast names itself as the target that it copies to; nothing else may.
+bool is_own_target(const WireTensor &wire, std::size_t source) {
+  return wire.src[source] == wire.id && source == 1 &&
+         wire.op == static_cast<std::uint32_t>(RpcOp::kCpy);
+}
+
 void take_tensors(MessageReader &reader, RpcGraph &graph, TensorIds &known,
                   const RpcBuffers &buffers, const TypeTable &types) {
   const auto n_tensors = reader.take<std::uint32_t>();
@@ -48,8 +54,10 @@ void take_tensors(MessageReader &reader, RpcGraph &graph, TensorIds &known,
   for (std::uint32_t i = 0; i < n_tensors; ++i) {
     const auto wire = reader.take<WireTensor>();
     RpcTensor tensor = check_tensor(wire, find_buffer(wire.buffer, buffers), types);
+    // Where it will stand, once it is checked.
+    const RpcTensor *own = graph.tensors.data() + graph.tensors.size();
     for (std::size_t k = 0; k < kRpcSources; ++k) {
-      tensor.src[k] = find_tensor(wire.src[k], known);
+      tensor.src[k] = is_own_target(wire, k) ? own : find_tensor(wire.src[k], known);
     }
     take_view(find_tensor(wire.view_src, known), tensor);
     if (tensor.empty()) {

@@ -27,6 +27,12 @@ public:
     return {std::min(device->memory().free_bytes, capacity_ - used_), capacity_};
   }
 
+  std::uint64_t capacity_bytes() const { return capacity_; }
+  std::uint64_t used_bytes() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return used_;
+  }
+
   bool take(std::uint64_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (bytes > capacity_ - used_) {

@@ -1,5 +1,6 @@
 #include "rpc/op_rules.h"
 
+#include "rpc/image_rules.h"
 #include "rpc/matrix_rules.h"
 #include "rpc/rule_words.h"
 
@@ -192,6 +193,17 @@ constexpr OpRule kRules[] = {
     {RpcOp::kFlashAttnExt, 0b111, 0b11111, true, check_flash_attn},
     {RpcOp::kSsmConv, 0b11, 0b11, true, check_ssm_conv},
     {RpcOp::kSsmScan, 0b1111111, 0b1111111, true, check_ssm_scan},
+    {RpcOp::kMean, 0b1, 0b1, true, check_mean},
+    {RpcOp::kGroupNorm, 0b1, 0b1, true, check_group_norm},
+    {RpcOp::kLeakyRelu, 0b1, 0b1, true, check_leaky_relu},
+    {RpcOp::kIm2col, 0b11, 0b11, true, check_im2col},
+    {RpcOp::kIm2col3d, 0b11, 0b11, true, check_im2col_3d},
+    {RpcOp::kConv2d, 0b11, 0b11, true, check_conv_2d},
+    {RpcOp::kPool2d, 0b1, 0b1, true, check_pool_2d},
+    {RpcOp::kUpscale, 0b1, 0b1, true, check_upscale},
+    {RpcOp::kPad, 0b1, 0b1, true, check_pad},
+    {RpcOp::kArange, 0, 0, true, check_arange},
+    {RpcOp::kTimestepEmbedding, 0b1, 0b1, true, check_timestep_embedding},
     {RpcOp::kUnary, 0b1, 0b1, true, check_unary},
     {RpcOp::kGlu, 0b1, 0b11, true, check_glu},
 };

@@ -21,13 +21,24 @@ std::string name_of(const sockaddr_storage &address, socklen_t length) {
   char port[NI_MAXSERV] = "?";
   getnameinfo(reinterpret_cast<const sockaddr *>(&address), length, host, sizeof host, port,
               sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-  const bool v6 = address.ss_family == AF_INET6;
-  return (v6 ? "[" : "") + std::string(host) + (v6 ? "]:" : ":") + port;
+  std::string name = host;
+  if (address.ss_family == AF_INET6) {
+    name.insert(0, 1, '[');
+    name += ']';
+  }
+  return name + ':' + port;
 }
 
 std::string mib(std::uint64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+std::string seconds_of(std::uint64_t ns) {
+  constexpr double kNsPerSecond = 1e9;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(ns) / kNsPerSecond);
   return text;
 }
 
@@ -39,38 +50,19 @@ std::string line_of(const std::string &peer, const RpcCounts &counts, double sec
          " messages=" + std::to_string(counts.n_messages) +
          " graphs=" + std::to_string(counts.n_graphs) +
          " received_mib=" + mib(counts.received_bytes) + " sent_mib=" + mib(counts.sent_bytes) +
+         " compute_seconds=" + seconds_of(counts.compute_ns) +
          " peak_memory_mib=" + mib(counts.peak_bytes) +
          " cache_hits=" + std::to_string(counts.n_cache_hits) + " end=\"" + end + '"';
 }
 
-// Serves until the connection ends and says why it did.
-std::string converse(RpcSession &session, SocketStream &stream, const RpcLimits &limits) {
-  try {
-    std::uint8_t command = 0;
-    stream.set_deadline(limits.handshake);
-    if (!stream.read_command(command, limits.handshake)) {
-      return "closed before a handshake";
-    }
-    session.greet(static_cast<RpcCommand>(command), stream);
-    stream.flush();
-    stream.set_deadline(std::nullopt);
-    while (true) {
-      const bool holds = session.counts().held_bytes > 0;
-      if (!stream.read_command(command, holds ? std::nullopt : SocketStream::Limit(limits.idle))) {
-        return "closed";
-      }
-      session.handle(static_cast<RpcCommand>(command), stream);
-      stream.flush();
-    }
-  } catch (const BadMessage &error) {
-    return std::string("refused: ") + error.what();
-  } catch (const Disconnected &error) {
-    return std::string("lost: ") + error.what();
-  } catch (const std::bad_alloc &) {
-    return "refused: out of memory";
-  } catch (const std::exception &error) {
-    return std::string("failed: ") + error.what();
-  }
+void add(RpcCounts &sum, const RpcCounts &one) {
+  sum.n_messages += one.n_messages;
+  sum.n_graphs += one.n_graphs;
+  sum.n_cache_hits += one.n_cache_hits;
+  sum.received_bytes += one.received_bytes;
+  sum.sent_bytes += one.sent_bytes;
+  sum.compute_ns += one.compute_ns;
+  sum.wait_ns += one.wait_ns;
 }
 
 } // namespace
@@ -121,22 +113,80 @@ void RpcServer::accept_from(int listener) {
     return;
   }
   fcntl(fd, F_SETFD, FD_CLOEXEC);
-  const std::string peer = name_of(address, length);
+  adopt(fd, name_of(address, length));
+}
+
+void RpcServer::adopt(int fd, const std::string &peer) {
   remove_done();
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (clients_.size() >= limits_.n_clients) {
-    log_("rpc client refused: peer=" + peer + " end=\"as many clients as may be\"");
+  const auto refuse = [&](const char *why) {
+    ++ended_.n_clients_refused;
+    log_("rpc client refused: peer=" + peer + " end=\"" + why + '"');
     close(fd);
-    return;
+  };
+  if (stopping_ || clients_.size() >= limits_.n_clients) {
+    return refuse(stopping_ ? "stopping" : "as many clients as may be");
   }
   Client &client = clients_.emplace_back();
   client.fd = fd;
   try {
     client.thread = std::thread([this, &client, fd, peer] { run_client(client, fd, peer); });
+    ++ended_.n_clients_taken;
   } catch (const std::system_error &) {
-    log_("rpc client refused: peer=" + peer + " end=\"no thread left\"");
-    close(fd);
     clients_.pop_back();
+    refuse("no thread left");
+  }
+}
+
+RpcStats RpcServer::stats() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  RpcStats stats = ended_;
+  for (const Client &client : clients_) {
+    stats.n_clients += client.done ? 0 : 1;
+    add(stats.counts, client.counts);
+  }
+  for (const std::unique_ptr<RpcSeat> &seat : host_.seats) {
+    stats.seats.push_back({seat->capacity_bytes(), seat->used_bytes()});
+  }
+  return stats;
+}
+
+// Serves until the connection ends and says why it did.
+std::string RpcServer::converse(RpcSession &session, SocketStream &stream, Client &client) {
+  try {
+    return serve_messages(session, stream, client);
+  } catch (const BadMessage &error) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++ended_.n_bad_ends;
+    return std::string("refused: ") + error.what();
+  } catch (const Disconnected &error) {
+    return std::string("lost: ") + error.what();
+  } catch (const std::bad_alloc &) {
+    return "refused: out of memory";
+  } catch (const std::exception &error) {
+    return std::string("failed: ") + error.what();
+  }
+}
+
+std::string RpcServer::serve_messages(RpcSession &session, SocketStream &stream, Client &client) {
+  std::uint8_t command = 0;
+  stream.set_deadline(limits_.handshake);
+  if (!stream.read_command(command, limits_.handshake)) {
+    return "closed before a handshake";
+  }
+  session.greet(static_cast<RpcCommand>(command), stream);
+  stream.flush();
+  stream.set_deadline(std::nullopt);
+  stream.set_stall(limits_.stall);
+  while (true) {
+    const bool holds = session.counts().held_bytes > 0;
+    if (!stream.read_command(command, holds ? std::nullopt : SocketStream::Limit(limits_.idle))) {
+      return "closed";
+    }
+    session.handle(static_cast<RpcCommand>(command), stream);
+    stream.flush();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    client.counts = session.counts();
   }
 }
 
@@ -148,7 +198,7 @@ void RpcServer::run_client(Client &client, int fd, const std::string &peer) {
     SocketStream stream(fd);
     {
       RpcSession session(host_);
-      end = converse(session, stream, limits_);
+      end = converse(session, stream, client);
       counts = session.counts();
     }
     // The descriptor is closed after nobody can shut it down any more.
@@ -158,6 +208,8 @@ void RpcServer::run_client(Client &client, int fd, const std::string &peer) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   log_(line_of(peer, counts, took.count(), stopping_ ? "stopped" : end));
   const std::lock_guard<std::mutex> lock(mutex_);
+  add(ended_.counts, counts);
+  client.counts = {};
   client.done = true;
 }
 
@@ -180,6 +232,7 @@ void RpcServer::remove_done() {
 
 void RpcServer::close_all() {
   stopping_ = true;
+  std::list<Client> rest;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const Client &client : clients_) {
@@ -187,12 +240,11 @@ void RpcServer::close_all() {
         shutdown(client.fd, SHUT_RDWR);
       }
     }
+    rest.splice(rest.end(), clients_); // nothing is added any more
   }
-  // Nothing is added any more, and joining must not hold what the threads need.
-  for (Client &client : clients_) {
+  for (Client &client : rest) {
     client.thread.join();
   }
-  clients_.clear();
 }
 
 } // namespace llamabox

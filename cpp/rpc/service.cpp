@@ -2,26 +2,44 @@
 
 #include "base/error.h"
 
+#include <algorithm>
+
 namespace llamabox {
 
 RpcService::RpcService(const RpcParams &params, RpcServer::Log log) {
-  auto device = make_ggml_device(params.main_gpu, params.n_threads, stopping_, device_);
-  const std::uint64_t total = device_.memory.total_bytes;
-  if (params.reserved_bytes >= total) {
-    throw Error(ErrorCode::kLoadFailed,
-                "rpc-server-reserve-memory: " + std::to_string(params.reserved_bytes >> 20) +
-                    " MiB are all that " + device_.name + " has (" + std::to_string(total >> 20) +
-                    " MiB)",
-                "rpc-server-reserve-memory");
+  for (const std::int32_t gpu : params.gpus) {
+    if (std::count(params.gpus.begin(), params.gpus.end(), gpu) > 1) {
+      throw Error(ErrorCode::kLoadFailed,
+                  "rpc-server-devices: GPU " + std::to_string(gpu) + " is named twice",
+                  "rpc-server-devices");
+    }
+    add_device(gpu, params);
   }
-  capacity_bytes_ = total - params.reserved_bytes;
+  if (params.cpu || params.gpus.empty()) {
+    add_device(std::nullopt, params);
+  }
   if (!params.cache_dir.empty()) {
     cache_ = std::make_unique<TensorCache>(params.cache_dir, params.cache_limit_bytes);
   }
   host_.types = ggml_type_table();
   host_.cache = cache_.get();
-  host_.seats.push_back(std::make_unique<RpcSeat>(std::move(device), capacity_bytes_));
   server_ = std::make_unique<RpcServer>(host_, params.listeners, std::move(log));
+}
+
+void RpcService::add_device(std::optional<std::int32_t> gpu, const RpcParams &params) {
+  RpcDeviceInfo info;
+  auto device = make_ggml_device(gpu, params.n_threads, stopping_, info);
+  const std::uint64_t total = info.memory.total_bytes;
+  if (params.reserved_bytes >= total) {
+    throw Error(ErrorCode::kLoadFailed,
+                "rpc-server-reserve-memory: " + std::to_string(params.reserved_bytes >> 20) +
+                    " MiB are all that " + info.name + " has (" + std::to_string(total >> 20) +
+                    " MiB)",
+                "rpc-server-reserve-memory");
+  }
+  host_.seats.push_back(
+      std::make_unique<RpcSeat>(std::move(device), total - params.reserved_bytes));
+  device_names_.push_back(info.name);
 }
 
 void RpcService::stop() {

@@ -1,4 +1,4 @@
-// A whole RPC server from plain settings: device, budget, cache, sockets.
+// A whole RPC server from plain settings: devices, budgets, cache, sockets.
 // Thread rule: serve() in one thread; stop() from any.
 // Covered by tests/py/api/test_rpc.py.
 #pragma once
@@ -16,11 +16,12 @@
 namespace llamabox {
 
 struct RpcParams {
-  std::vector<std::int32_t> listeners;  // bound and listening; stay the caller's
-  std::optional<std::int32_t> main_gpu; // counted from 0; none: the CPU
-  std::int32_t n_threads = 0;           // of the CPU; 0: ggml's own choice
-  std::uint64_t reserved_bytes = 0;     // of the device, never given to clients
-  std::string cache_dir;                // empty: no cache
+  std::vector<std::int32_t> listeners; // bound and listening; stay the caller's
+  std::vector<std::int32_t> gpus;      // lent, counted from 0
+  bool cpu = false;                    // lent as well, after them
+  std::int32_t n_threads = 0;          // of the CPU; 0: ggml's own choice
+  std::uint64_t reserved_bytes = 0;    // of each device, never given to clients
+  std::string cache_dir;               // empty: no cache
   std::uint64_t cache_limit_bytes = 0;
 };
 
@@ -32,13 +33,16 @@ public:
   void serve() { server_->serve(); }
   void stop();
 
-  const RpcDeviceInfo &device() const { return device_; }
-  std::uint64_t capacity_bytes() const { return capacity_bytes_; }
+  void adopt(std::int32_t fd, const std::string &peer) { server_->adopt(fd, peer); }
+
+  const std::vector<std::string> &device_names() const { return device_names_; }
+  RpcStats stats() const { return server_->stats(); }
 
 private:
+  void add_device(std::optional<std::int32_t> gpu, const RpcParams &params);
+
   std::atomic<bool> stopping_{false};
-  RpcDeviceInfo device_;
-  std::uint64_t capacity_bytes_ = 0;
+  std::vector<std::string> device_names_;
   std::unique_ptr<TensorCache> cache_;
   RpcHost host_;
   std::unique_ptr<RpcServer> server_; // goes first: its threads use the rest

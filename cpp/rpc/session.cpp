@@ -1,5 +1,6 @@
 #include "rpc/session.h"
 
+#include "base/clock.h"
 #include "rpc/messages.h"
 #include "rpc/session_words.h"
 
@@ -52,6 +53,8 @@ std::optional<std::uint64_t> fixed_size(RpcCommand command) {
     return std::nullopt;
   }
 }
+
+std::int64_t now_ns() { return SteadyClock().now_ns(); }
 
 } // namespace
 
@@ -292,7 +295,10 @@ void RpcSession::recompute(RpcStream &stream) {
 
 void RpcSession::run(Kept &kept) {
   RpcSeat &place = seat(kept.graph->device);
+  const std::int64_t asked_ns = now_ns();
   const std::lock_guard<Turns> turn(place.turns);
+  const std::int64_t begin_ns = now_ns();
+  counts_.wait_ns += static_cast<std::uint64_t>(begin_ns - asked_ns);
   std::vector<std::byte> values;
   for (const GraphPiece &piece : kept.graph->pieces) {
     for (const ValueCheck &check : piece.checks) {
@@ -306,6 +312,7 @@ void RpcSession::run(Kept &kept) {
       throw BadMessage("a computation failed");
     }
   }
+  counts_.compute_ns += static_cast<std::uint64_t>(now_ns() - begin_ns);
   ++counts_.n_graphs;
 }
 

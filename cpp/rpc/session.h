@@ -21,7 +21,7 @@ public:
   virtual void write(const void *data, std::size_t n) = 0;
 };
 
-// What a client did, for the log.
+// What a client did, for the log and for metrics.
 struct RpcCounts {
   std::uint64_t n_messages = 0;
   std::uint64_t n_graphs = 0;
@@ -30,6 +30,8 @@ struct RpcCounts {
   std::uint64_t sent_bytes = 0;     // tensor data
   std::uint64_t held_bytes = 0;     // buffers now
   std::uint64_t peak_bytes = 0;     // buffers at most
+  std::uint64_t compute_ns = 0;     // with a device to itself
+  std::uint64_t wait_ns = 0;        // for its turn
 };
 
 class RpcSession {

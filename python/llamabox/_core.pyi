@@ -67,8 +67,12 @@ __all__: list[str] = [
     "Result",
     "RopeParams",
     "RopeScaling",
+    "RpcCounts",
+    "RpcEndpoint",
     "RpcParams",
+    "RpcSeatStats",
     "RpcServer",
+    "RpcStats",
     "SamplingParams",
     "SavedSlot",
     "SideCall",
@@ -2106,7 +2110,8 @@ class RpcParams:
         self,
         *,
         listeners: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-        main_gpu: typing.SupportsInt | typing.SupportsIndex | None = None,
+        gpus: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
+        cpu: bool = False,
         n_threads: typing.SupportsInt | typing.SupportsIndex = 0,
         reserved_bytes: typing.SupportsInt | typing.SupportsIndex = 0,
         cache_dir: str = "",
@@ -2117,13 +2122,60 @@ class RpcParams:
     @property
     def cache_limit_bytes(self) -> int: ...
     @property
-    def listeners(self) -> list[int]: ...
+    def cpu(self) -> bool: ...
     @property
-    def main_gpu(self) -> int | None: ...
+    def gpus(self) -> list[int]: ...
+    @property
+    def listeners(self) -> list[int]: ...
     @property
     def n_threads(self) -> int: ...
     @property
     def reserved_bytes(self) -> int: ...
+
+class RpcCounts:
+    """
+    What clients of an RPC server did.
+    """
+    @property
+    def compute_ns(self) -> int: ...
+    @property
+    def n_cache_hits(self) -> int: ...
+    @property
+    def n_graphs(self) -> int: ...
+    @property
+    def n_messages(self) -> int: ...
+    @property
+    def received_bytes(self) -> int: ...
+    @property
+    def sent_bytes(self) -> int: ...
+    @property
+    def wait_ns(self) -> int: ...
+
+class RpcSeatStats:
+    """
+    Memory of a lent device.
+    """
+    @property
+    def capacity_bytes(self) -> int: ...
+    @property
+    def used_bytes(self) -> int: ...
+
+class RpcStats:
+    """
+    What an RPC server does and has done.
+    """
+    @property
+    def counts(self) -> RpcCounts: ...
+    @property
+    def n_bad_ends(self) -> int: ...
+    @property
+    def n_clients(self) -> int: ...
+    @property
+    def n_clients_refused(self) -> int: ...
+    @property
+    def n_clients_taken(self) -> int: ...
+    @property
+    def seats(self) -> list[RpcSeatStats]: ...
 
 class RpcServer:
     """
@@ -2132,19 +2184,32 @@ class RpcServer:
     def __init__(
         self, params: RpcParams, log_fd: typing.SupportsInt | typing.SupportsIndex
     ) -> None: ...
+    def adopt(self, fd: typing.SupportsInt | typing.SupportsIndex, peer: str) -> None:
+        """
+        Serve a connected socket, which is the server's from here on.
+        """
     def serve(self) -> None:
         """
         Serve until stop() is called in another thread.
         """
+    def stats(self) -> RpcStats: ...
     def stop(self) -> None: ...
     @property
-    def capacity_bytes(self) -> int: ...
-    @property
-    def device_name(self) -> str: ...
+    def device_names(self) -> list[str]: ...
 
-def add_rpc_servers(endpoints: collections.abc.Sequence[str]) -> None:
+class RpcEndpoint:
     """
-    Add the devices of RPC servers, named host:port, before models are loaded.
+    Where a server is reached, and what it is called.
+    """
+    def __init__(self, *, address: str, name: str) -> None: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+def add_rpc_servers(endpoints: collections.abc.Sequence[RpcEndpoint]) -> None:
+    """
+    Add the devices of RPC servers before models are loaded.
     """
 
 def build_info() -> dict[str, str]: ...

@@ -12,6 +12,7 @@ from llamabox.http.cors import CorsPolicy
 from llamabox.http.gate import Gate, is_loopback
 from llamabox.http.tls import TlsError, server_context
 from llamabox.keys import KeyFileError, read_key_file
+from llamabox.rpc_config import RpcConfig
 
 
 class AccessError(Exception):
@@ -21,22 +22,38 @@ class AccessError(Exception):
 def with_checked_access(config: ServerConfig) -> ServerConfig:
     """The settings with the keys of the key file in them. Raises AccessError."""
     access = config.access
-    if (access.ssl_cert_file is None) != (access.ssl_key_file is None):
-        given, missing = ("--ssl-cert-file", "--ssl-key-file")
-        if access.ssl_cert_file is None:
-            given, missing = missing, given
-        raise AccessError(f"{given} needs {missing}: TLS takes a certificate and its key")
+    _check_tls(access.ssl_cert_file, access.ssl_key_file, "--ssl")
     try:
-        if access.ssl_cert_file is not None and access.ssl_key_file is not None:
-            server_context(access.ssl_cert_file, access.ssl_key_file)
         if access.api_key_file is None:
             return config
         found = read_key_file(access.api_key_file)
-    except TlsError as error:
-        raise AccessError(str(error)) from None
     except KeyFileError as error:
         raise AccessError(f"--api-key-file: {error}") from None
     return config.replace(access__key_digests=access.key_digests + found)
+
+
+def check_rpc_access(rpc: RpcConfig) -> None:
+    """Raises AccessError for a token that would go unencrypted, and for unusable certificates."""
+    _check_tls(rpc.ssl_cert_file, rpc.ssl_key_file, "--rpc-server-ssl")
+    if rpc.token_digests and not rpc.is_secured:
+        raise AccessError(
+            "--rpc-server-token needs --rpc-server-ssl-cert-file and --rpc-server-ssl-key-file:"
+            " anybody on the way could read the token"
+        )
+
+
+def _check_tls(cert_file: str | None, key_file: str | None, flags: str) -> None:
+    if (cert_file is None) != (key_file is None):
+        given, missing = (f"{flags}-cert-file", f"{flags}-key-file")
+        if cert_file is None:
+            given, missing = missing, given
+        raise AccessError(f"{given} needs {missing}: TLS takes a certificate and its key")
+    if cert_file is None or key_file is None:
+        return
+    try:
+        server_context(cert_file, key_file)
+    except TlsError as error:
+        raise AccessError(str(error)) from None
 
 
 def is_open_to_all(config: ServerConfig) -> bool:

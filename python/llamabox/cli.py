@@ -14,7 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llamabox import log
-from llamabox.access import AccessError, is_open_to_all, with_checked_access
+from llamabox.access import (
+    AccessError,
+    check_rpc_access,
+    is_open_to_all,
+    with_checked_access,
+)
 from llamabox.config import DEFAULT_MODEL_PATH, ServerConfig
 from llamabox.errors import LlamaboxError
 from llamabox.listeners import ListenError, close_listeners, open_listeners
@@ -83,7 +88,7 @@ def _answer(command_line: CommandLine, action: Action) -> str:
     if action is Action.SYSTEM_INFO:
         return devices.system_info_text()
     if action is Action.LIST_DEVICES:
-        return devices.devices_text(command_line.config.placement.rpc)
+        return devices.devices_text(command_line.config.placement)
     return devices.buffer_types_text()
 
 
@@ -106,6 +111,8 @@ def _with_model(command_line: CommandLine) -> ServerConfig:
     path = config.model.path
     if path is None and Path(DEFAULT_MODEL_PATH).is_file():
         path = DEFAULT_MODEL_PATH
+    if not config.placement.rpc and config.placement.rpc_secured:
+        _warn(Notice("the flags act on RPC servers only: they need --rpc", "--rpc-token"))
     if config.rpc != RpcConfig():
         _warn(Notice("the flags act on an RPC server only: they need a port", "--rpc-server-port"))
     if not encoder.embeds:
@@ -139,14 +146,24 @@ def _serve(config: ServerConfig) -> int:
 
 
 def _lend(command_line: CommandLine) -> int:
-    """Run as an RPC server: no model, no HTTP."""
+    """Run as an RPC server: no model, no HTTP but for metrics."""
     config = command_line.config
     if config.model.path is not None:
         raise UsageError("--model: not allowed with --rpc-server-port; clients bring the model")
-    _logger.warning(
-        "the RPC protocol has neither keys nor encryption: serve trusted networks only",
-        extra=log.fields(host=config.rpc.host),
-    )
+    if config.rpc.devices and config.rpc.main_gpu is not None:
+        raise UsageError("--rpc-server-devices: not allowed with --rpc-server-main-gpu")
+    check_rpc_access(config.rpc)
+    if not config.rpc.is_secured:
+        _logger.warning(
+            "the RPC protocol has neither keys nor encryption: serve trusted networks only",
+            extra=log.fields(host=config.rpc.host),
+        )
+    elif not config.rpc.token_digests:
+        _logger.warning(
+            "anybody who can reach this address may use the device; --rpc-server-token asks for"
+            " a token",
+            extra=log.fields(host=config.rpc.host),
+        )
     return _run(config.replace(http__host=config.rpc.host, http__port=config.rpc.port))
 
 

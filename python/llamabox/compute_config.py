@@ -53,6 +53,10 @@ class PlacementConfig:
 
     # RPC servers as host:port; their devices come before this machine's.
     rpc: tuple[str, ...] = ()
+    # Shown to each of them; it or the next one asks for TLS.
+    rpc_token: str | None = None
+    # File of the certificates that they are trusted by; None: those of the system.
+    rpc_ca_file: str | None = None
     # Names of devices; None is all, empty is none.
     devices: tuple[str, ...] | None = None
     # "none", "layer" or "row".
@@ -66,6 +70,11 @@ class PlacementConfig:
     override_kv: tuple[tuple[str, bool | int | float | str], ...] = ()
     # "distribute", "isolate" or "numactl".
     numa: str | None = None
+
+    @property
+    def rpc_secured(self) -> bool:
+        """Whether the servers are reached over TLS."""
+        return self.rpc_token is not None or self.rpc_ca_file is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from llamabox.compute_values import (
     switch,
     tensor_placements,
 )
-from llamabox.option_values import choice, integer, path, real
+from llamabox.keys import read_token
+from llamabox.option_values import Value, choice, integer, path, real
 from llamabox.options import Assign, Effect, Group, Option, Store, Words
 
 _MAX_LAYERS = 512
@@ -23,6 +24,10 @@ _MAX_LAYERS = 512
 
 def _server(names: str, help_text: str, effect: Effect, default: str | None = None) -> Option:
     return Option(tuple(names.split()), Group.SERVER, help_text, effect, default)
+
+
+def _token() -> Value:
+    return Value("TOKEN", "1 to 512 printable ASCII characters, no spaces", read_token, secret=True)
 
 
 def _completion(names: str, help_text: str, effect: Effect, default: str | None = None) -> Option:
@@ -57,6 +62,10 @@ _THREAD_OPTIONS = (
 _DEVICE_OPTIONS = (
     _server("--rpc", "RPC servers, comma-separated; their devices come before this machine's",
             Store("placement.rpc", endpoints()), "none"),
+    _server("--rpc-token", "Token that these servers ask for; they are reached over TLS then",
+            Store("placement.rpc_token", _token()), "none"),
+    _server("--rpc-ssl-ca-file", "Certificates (PEM) that such servers are trusted by; implies TLS",
+            Store("placement.rpc_ca_file", path()), "the system's, where --rpc-token is given"),
     _server("-ts --tensor-split", "Share of the model for each device",
             Store("placement.tensor_split", shares()), "by free memory"),
     _server("-ot --override-tensor", "Buffer types of tensors whose names match; may be repeated",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import version
 
 from llamabox import _core
+from llamabox.compute_config import PlacementConfig
+from llamabox.rpc_client import RpcServers
 
 
 def version_text() -> str:
@@ -19,13 +20,12 @@ def system_info_text() -> str:
     return f"{_core.system_info().strip()}\n"
 
 
-def devices_text(rpc_servers: Sequence[str] = ()) -> str:
+def devices_text(placement: PlacementConfig) -> str:
     """One line for each device that layers can be offloaded to, those of the servers first.
 
     Raises LoadFailedError for a server that lends none.
     """
-    if rpc_servers:
-        _core.add_rpc_servers(list(rpc_servers))
+    RpcServers(placement).add()
     return "".join(
         f"{device.name}: {device.description} ({_mib(device.memory_total_bytes)} MiB,"
         f" {_mib(device.memory_free_bytes)} MiB free)\n"

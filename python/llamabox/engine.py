@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from llamabox.drain_rate import DrainRate
+from llamabox.errors import DeviceLostError
 from llamabox.slot_files import SlotFolder
 from llamabox.stream import Sink, Stream
 
@@ -80,6 +81,8 @@ class Engine:
         self.tokenize_packed = engine.tokenize_packed
         self.detokenize_packed = engine.detokenize_packed
         self.pieces = engine.pieces
+        # Set when a device that the model is on was lost: no request can be answered any more.
+        self.device_lost = asyncio.Event()
         self._engine = engine
         self._streams: dict[int, Stream] = {}
         self._drain_rate = DrainRate()
@@ -137,4 +140,6 @@ class Engine:
         if batch[-1].kind == "done":
             del self._streams[request_id]
             self._drain_rate.end(time.monotonic(), len(self._streams))
+            if isinstance(batch[-1].error, DeviceLostError):
+                self.device_lost.set()
         stream.feed(batch)

@@ -43,6 +43,10 @@ class DeadlineExceededError(LlamaboxError):
     """The request's own time limit passed."""
 
 
+class DeviceLostError(LlamaboxError):
+    """A machine that lends a part of the model's devices is gone; nothing can be computed."""
+
+
 class LoadFailedError(LlamaboxError):
     """A file is missing, malformed or not usable."""
 

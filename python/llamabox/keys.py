@@ -32,6 +32,13 @@ def read_keys(text: str) -> tuple[str, ...]:
     return tuple(digest(key) for key in keys)
 
 
+def read_token(text: str) -> str:
+    """A single key, to be shown to others. Raises ValueError, without showing it."""
+    if not _KEY.fullmatch(text):
+        raise ValueError("a key is malformed")
+    return text
+
+
 def read_key_file(path: str) -> tuple[str, ...]:
     """The digests of a file with one key on a line; empty lines and lines with ``#`` are skipped.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,8 @@ from llamabox.config import ServerConfig
 from llamabox.draft_config import DraftConfig
 from llamabox.engine import CoreModule, Engine
 from llamabox.errors import InvalidArgumentError, LoadFailedError
-from llamabox.log import fields
 from llamabox.slot_files import slot_folder
 from llamabox.upstream_log import least_level
-
-_RPC_RETRY_S = 1.0
-
-_logger = logging.getLogger(__name__)
 
 
 def prepare_core(config: ServerConfig, log_fd: int) -> None:
@@ -40,7 +33,6 @@ def load_engine(
 
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
-    join_rpc_servers(config)
     folder = slot_folder(config, _core.build_info()["llama_cpp_build"])
     models = _core.load_models(llama_params(config))
     if default_sampling is not None:
@@ -70,21 +62,6 @@ def _check_sampling(models: _core.Models, sampling: _core.SamplingParams) -> Non
     except InvalidArgumentError as error:
         option = "--" + (error.param or "sampling").replace("_", "-")
         raise LoadFailedError(f"{option}: {error.message}") from None
-
-
-def join_rpc_servers(config: ServerConfig) -> None:
-    """Add the devices of the RPC servers; a worker that was restarted waits for lost ones.
-
-    Raises LoadFailedError in the first worker, where a server that is not there is a mistake.
-    """
-    while True:
-        try:
-            return _core.add_rpc_servers(list(config.placement.rpc))
-        except LoadFailedError as error:
-            if config.process.restart_count == 0:
-                raise
-            _logger.warning("waiting for an RPC server", extra=fields(reason=error.message))
-            time.sleep(_RPC_RETRY_S)
 
 
 def llama_params(config: ServerConfig) -> _core.LlamaParams:

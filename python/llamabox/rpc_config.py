@@ -19,6 +19,15 @@ class RpcConfig:
     host: str = DEFAULT_HOST
     # 0: this program is no RPC server.
     port: int = 0
+    # Digests of tokens, one of which clients must show; none: nobody is asked.
+    token_digests: tuple[str, ...] = ()
+    # TLS with this certificate chain and its key; None: plain TCP.
+    ssl_cert_file: str | None = None
+    ssl_key_file: str | None = None
+    # Where metrics are served over HTTP; 0: nowhere.
+    metrics_port: int = 0
+    # Several devices, GPUs counted from 0 and "cpu"; empty: the one of main_gpu.
+    devices: tuple[int | str, ...] = ()
     # The GPU, counted from 0, or "cpu"; None is GPU 0 where there is one, else the CPU.
     main_gpu: int | str | None = None
     # Memory of the device that clients never get.
@@ -36,3 +45,8 @@ class RpcConfig:
     def serves(self) -> bool:
         """Whether this program is an RPC server and nothing else."""
         return self.port > 0
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.ssl_cert_file is not None

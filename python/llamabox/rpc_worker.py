@@ -1,7 +1,8 @@
-"""The RPC server's process: lends a device to clients until a stop signal.
+"""The RPC server's process: lends devices to clients until a stop signal.
 
 The core serves in a thread of its own, since its call returns only when it is stopped; the loop
-brings its log lines here and waits for signals. Covered by tests/py/api/test_rpc.py.
+brings its log lines here, opens the door where TLS is asked for, answers scrapes and waits for
+signals. Covered by tests/py/api/test_rpc.py and test_rpc_secure.py.
 """
 
 from __future__ import annotations
@@ -13,16 +14,28 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+import uvloop
+
 from llamabox import _core
 from llamabox.config import ServerConfig
 from llamabox.errors import LlamaboxError
+from llamabox.http.bind import bind
+from llamabox.http.exchange import Exchange
+from llamabox.http.limits import Limits
+from llamabox.http.message import Request, Response
+from llamabox.http.router import Router
+from llamabox.http.server import HttpServer
+from llamabox.http.tls import server_context
 from llamabox.log import fields
 from llamabox.model_loader import prepare_core
 from llamabox.rpc_config import DEFAULT_CACHE_MIB, RpcConfig
+from llamabox.rpc_door import RpcDoor
+from llamabox.rpc_metrics import RpcMetrics
 from llamabox.upstream_log import UpstreamLog
 from llamabox.worker_channel import notify_ready
 
 _MIB = 1024 * 1024
+_METRICS_GRACE_S = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -30,44 +43,98 @@ _logger = logging.getLogger(__name__)
 def run_rpc_worker(config: ServerConfig, sockets: Sequence[socket.socket]) -> int:
     """Serve on listening sockets until a stop signal; call it in the main thread.
 
-    Returns the exit code: 0 after a normal stop, 1 when the device cannot be lent.
+    Returns the exit code: 0 after a normal stop, 1 when a device cannot be lent.
     """
-    return asyncio.run(_run(config, sockets))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(config, sockets))
 
 
 async def _run(config: ServerConfig, sockets: Sequence[socket.socket]) -> int:
     log = UpstreamLog()
     prepare_core(config, log.fd)
+    rpc = config.rpc
     try:
-        server = _core.RpcServer(rpc_params(config.rpc, sockets), log.fd)
+        server = _core.RpcServer(rpc_params(rpc, () if rpc.is_secured else sockets), log.fd)
+        metrics = await _serve_metrics(config, server)
     except LlamaboxError as error:
         _logger.error("cannot lend the device", extra=fields(reason=error.message))
         return 1
+    except OSError as error:
+        reason = f"rpc-server-metrics-port: cannot listen: {error.strerror or error}"
+        _logger.error("cannot lend the device", extra=fields(reason=reason))
+        return 1
     finally:
         log.read()
+    door = _open_door(rpc, server, sockets)
     loop = asyncio.get_running_loop()
     for number in config.process.stop_signals:
         loop.add_signal_handler(number, server.stop)
-    _logger.info(
-        "ready",
-        extra=fields(
-            device=server.device_name,
-            capacity_mib=server.capacity_bytes // _MIB,
-            reserved_mib=config.rpc.reserve_mib or 0,
-            protocol="8.0.0",
-        ),
-    )
+    _log_ready(rpc, server)
     notify_ready(config.process)
     await asyncio.to_thread(server.serve)
+    if door is not None:
+        await door.close()
+    if metrics is not None:
+        await metrics.shutdown(_METRICS_GRACE_S)
     log.close()
     return 0
 
 
+def _log_ready(rpc: RpcConfig, server: _core.RpcServer) -> None:
+    capacities = (seat.capacity_bytes // _MIB for seat in server.stats().seats)
+    _logger.info(
+        "ready",
+        extra=fields(
+            device=",".join(server.device_names),
+            capacity_mib=",".join(str(mib) for mib in capacities),
+            reserved_mib=rpc.reserve_mib or 0,
+            protocol="8.0.0",
+            tls=rpc.is_secured,
+            token=bool(rpc.token_digests),
+        ),
+    )
+
+
+def _open_door(
+    rpc: RpcConfig, server: _core.RpcServer, sockets: Sequence[socket.socket]
+) -> RpcDoor | None:
+    """Where TLS is asked for, connections come through here instead of straight to the core."""
+    if rpc.ssl_cert_file is None or rpc.ssl_key_file is None:
+        return None
+    context = server_context(rpc.ssl_cert_file, rpc.ssl_key_file)
+    door = RpcDoor(context, rpc.token_digests, server.adopt)
+    door.open(sockets)
+    return door
+
+
+async def _serve_metrics(config: ServerConfig, server: _core.RpcServer) -> HttpServer | None:
+    """Answer scrapes on a port of their own. Raises OSError when it cannot be listened on."""
+    rpc = config.rpc
+    if rpc.metrics_port == 0:
+        return None
+    metrics = RpcMetrics(server.stats, server.device_names, config.process.restart_count)
+
+    async def page(request: Request, exchange: Exchange) -> Response:
+        return Response(200, metrics.render(), metrics.content_type)
+
+    async def health(request: Request, exchange: Exchange) -> Response:
+        return Response(200, b'{"status":"ok"}')
+
+    router = Router()
+    router.add("GET", "/metrics", page, public=True)
+    router.add("GET", "/health", health, public=True)
+    http = HttpServer(router, Limits(), logging.getLogger("llamabox.http"))
+    await http.start(bind(rpc.host, rpc.metrics_port))
+    return http
+
+
 def rpc_params(rpc: RpcConfig, sockets: Sequence[socket.socket]) -> _core.RpcParams:
     """The settings as the core takes them."""
+    devices = rpc.devices or (_main_device(rpc.main_gpu),)
     return _core.RpcParams(
         listeners=[sock.fileno() for sock in sockets],
-        main_gpu=_main_gpu(rpc.main_gpu),
+        gpus=[int(device) for device in devices if device != "cpu"],
+        cpu="cpu" in devices,
         n_threads=rpc.n_threads or 0,
         reserved_bytes=(rpc.reserve_mib or 0) * _MIB,
         cache_dir=str(rpc.cache_dir or _default_cache_dir()) if rpc.cache else "",
@@ -75,12 +142,10 @@ def rpc_params(rpc: RpcConfig, sockets: Sequence[socket.socket]) -> _core.RpcPar
     )
 
 
-def _main_gpu(wanted: int | str | None) -> int | None:
-    if wanted == "cpu":
-        return None
-    if wanted is None:
-        return 0 if any(device.is_gpu for device in _core.list_devices()) else None
-    return int(wanted)
+def _main_device(wanted: int | str | None) -> int | str:
+    if wanted is not None:
+        return wanted
+    return 0 if any(device.is_gpu for device in _core.list_devices()) else "cpu"
 
 
 def _default_cache_dir() -> Path:

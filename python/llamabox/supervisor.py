@@ -24,7 +24,7 @@ from llamabox.config import ServerConfig, to_json
 from llamabox.listeners import close_listeners
 from llamabox.log import fields
 from llamabox.restart_policy import Death, RestartLimits, RestartPolicy
-from llamabox.worker_channel import EXIT_LOAD_FAILED, READY_LINE, STOP_SIGNAL
+from llamabox.worker_channel import EXIT_DEVICE_LOST, EXIT_LOAD_FAILED, READY_LINE, STOP_SIGNAL
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "llamabox.worker_main")
 
@@ -203,7 +203,9 @@ class Supervisor:
     def _after_death(self, worker: _Worker) -> None:
         now = self._options.clock()
         reason = _reason(worker.process.returncode)
-        delay_s = self._policy.after(Death(worker.started_at, now, worker.is_ready))
+        # A server that went away while the model was loaded onto it is no fault of the load.
+        blameless = worker.is_ready or worker.process.returncode == EXIT_DEVICE_LOST
+        delay_s = self._policy.after(Death(worker.started_at, now, blameless))
         pid = worker.process.pid
         if delay_s is None:
             _logger.error(
@@ -262,6 +264,8 @@ def _only_wake_up(number: int, frame: FrameType | None) -> None:
 
 
 def _reason(returncode: int) -> str:
+    if returncode == EXIT_DEVICE_LOST:
+        return "an RPC server was lost"
     if returncode >= 0:
         return f"exit code {returncode}"
     try:

@@ -6,6 +6,7 @@ Covered by tests/py/api/test_worker.py.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import socket
@@ -23,7 +24,7 @@ from llamabox.api.call import Settings
 from llamabox.api.sampling_fields import sampling_params
 from llamabox.config import HttpConfig, ServerConfig
 from llamabox.engine import CoreModule, Engine
-from llamabox.errors import LlamaboxError
+from llamabox.errors import DeviceLostError, LlamaboxError
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
 from llamabox.http.service import ServerOptions
@@ -32,7 +33,7 @@ from llamabox.image_engine import ImageEngine
 from llamabox.log import fields
 from llamabox.measure import measure_rate
 from llamabox.upstream_log import UpstreamLog
-from llamabox.worker_channel import notify_ready
+from llamabox.worker_channel import EXIT_DEVICE_LOST, notify_ready
 
 if TYPE_CHECKING:
     from llamabox import _core
@@ -42,6 +43,9 @@ Load = Callable[[ServerConfig, int], Engine | ImageEngine]
 
 _SWITCH_INTERVAL_S = 0.001
 
+_LOST_GRACE_S = 5.0
+"""Clients have so long to read why their requests ended, before a lost server ends the worker."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -50,13 +54,14 @@ def run_worker(
 ) -> int:
     """Serve on bound sockets until a stop signal; call it in the main thread.
 
-    Returns the exit code: 0 after a normal stop, 1 when the model cannot be loaded. ``load``
-    replaces the loader in tests.
+    Returns the exit code: 0 after a normal stop, 1 when the model cannot be loaded,
+    EXIT_DEVICE_LOST when a machine that a part of it is on was lost. ``load`` replaces the loader
+    in tests.
     """
     # Threads beside the loop read large bodies; it must get its turn sooner than the usual 5 ms.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Worker(config, load or _load).run(list(sockets)))
+        return runner.run(Worker(config, load).run(list(sockets)))
 
 
 def limits_of(http: HttpConfig) -> Limits:
@@ -90,11 +95,13 @@ def server_options(config: ServerConfig, app: App) -> ServerOptions:
 class Worker:
     """One run of the server."""
 
-    def __init__(self, config: ServerConfig, load: Load) -> None:
+    def __init__(self, config: ServerConfig, load: Load | None) -> None:
         limits = limits_of(config.http)
         self._config = config
-        self._load = load
         self._app = App(Settings(config, limits, started_at=int(time.time())))
+        # A restarted worker cannot know yet whether the servers are there.
+        self._app.waiting = config.process.restart_count > 0 and bool(config.placement.rpc)
+        self._load = load or functools.partial(_load, waiting=self._set_waiting)
         self._server = HttpServer(
             self._app,
             limits,
@@ -120,13 +127,41 @@ class Worker:
             path = self._config.model.path
             _logger.error("cannot load the model", extra=fields(path=path, reason=error.message))
             await self._server.shutdown(grace_s=0)
-            return 1
-        await self._serve(engine, addresses)
-        await stopped
-        await self._drain()
+            return self._code_after(error)
+        code = await self._serve_until(stopped, engine, addresses)
         await engine.stop()
         upstream_log.close()
-        return 0
+        return code
+
+    async def _serve_until(
+        self, stopped: asyncio.Future[None], engine: Engine | ImageEngine, addresses: list[str]
+    ) -> int:
+        """Serve until a stop signal comes or a device is lost; returns the exit code."""
+        # Images are not watched: what fails there fails alone.
+        device_lost = engine.device_lost if isinstance(engine, Engine) else asyncio.Event()
+        lost = asyncio.ensure_future(device_lost.wait())
+        try:
+            await self._serve(engine, addresses)
+            await asyncio.wait((stopped, lost), return_when=asyncio.FIRST_COMPLETED)
+        except DeviceLostError:
+            pass  # before the first request came
+        lost.cancel()
+        if stopped.done():
+            await self._drain()
+            return 0
+        _logger.error("an RPC server is lost", extra=fields(open_requests=self._n_open()))
+        await self._server.shutdown(grace_s=_LOST_GRACE_S)
+        return EXIT_DEVICE_LOST
+
+    def _code_after(self, error: LlamaboxError) -> int:
+        """A server that is lost while the model is loaded ends the first start, as one that is not
+        there does; later ones try again."""
+        is_restart = self._config.process.restart_count > 0
+        return EXIT_DEVICE_LOST if is_restart and isinstance(error, DeviceLostError) else 1
+
+    def _set_waiting(self, waiting: bool) -> None:
+        """Called by the loading thread; the probes say so."""
+        self._app.waiting = waiting
 
     async def _serve(self, engine: Engine | ImageEngine, addresses: list[str]) -> None:
         engine.start()
@@ -216,18 +251,21 @@ class Worker:
         await graceful
 
 
-def _load(config: ServerConfig, log_fd: int) -> Engine | ImageEngine:
+def _load(
+    config: ServerConfig, log_fd: int, waiting: Callable[[bool], None]
+) -> Engine | ImageEngine:
     """The real loader; imported here, since the import itself takes a moment."""
-    from llamabox.model_loader import join_rpc_servers, load_engine, prepare_core
+    from llamabox.model_loader import load_engine, prepare_core
+    from llamabox.rpc_client import join_rpc_servers
 
     def default_sampling(core: CoreModule) -> _core.SamplingParams:
         return sampling_params(core, config.sampling, {"sampling": {}, "constraint": {}})
 
     prepare_core(config, log_fd)
+    join_rpc_servers(config, waiting)
     if config.images.enabled:
         from llamabox.image_loader import load_image_engine
 
-        join_rpc_servers(config)
         return load_image_engine(config)
     return load_engine(config, default_sampling)
 

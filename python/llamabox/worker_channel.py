@@ -26,6 +26,9 @@ EXIT_LOAD_FAILED = 78
 EXIT_CRASHED = 70
 """The worker ended with an exception that nobody expected."""
 
+EXIT_DEVICE_LOST = 72
+"""A machine that had a part of the model is gone; a new worker waits for it and loads again."""
+
 EXIT_ORPHANED = 71
 """The supervisor is gone."""
 

@@ -97,7 +97,10 @@ TEST_CASE("the registry bounds who waits and ends each id once") {
   const Ticket three = registry.accept();
   CHECK(three.id != 0);
   CHECK(registry.cancel(one.id));
+  CHECK(registry.cancel(one.id)); // repeatable, and told once
   CHECK(one.cancelled->load());
+  CHECK(registry.take_cancelled() == std::vector<RequestId>{one.id});
+  CHECK(registry.take_cancelled().empty());
   CHECK(registry.ended(one.id));
   CHECK_FALSE(registry.ended(one.id));
   CHECK_FALSE(registry.cancel(one.id));

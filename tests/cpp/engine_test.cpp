@@ -77,6 +77,22 @@ TEST_CASE("stop ends what runs, waits or is not encoded yet, each once") {
   engine.stop(); // again is nothing
 }
 
+TEST_CASE("a lost device ends every request with its own code, and the engine is not healthy") {
+  Engine engine(load_fake_models({.n_ctx = 60000, .n_cells = 60000, .lost_after = 3}), {});
+  engine.start();
+  for (int i = 0; i < 20; ++i) {
+    engine.submit(Rig::generate_request("endless", -1));
+  }
+  for (const auto &[id, outcome] : collect(engine, 20)) {
+    REQUIRE(outcome.done.size() == 1);
+    CHECK(outcome.done[0].error == ErrorCode::kDeviceLost);
+    CHECK(outcome.done[0].message == "the RPC server fake:1 was lost");
+  }
+  CHECK_FALSE(engine.stats().healthy);
+  CHECK_THROWS_AS(engine.submit(Rig::generate_request("late", 1)), Error);
+  engine.stop();
+}
+
 TEST_CASE("cancel from another thread reaches a sleeping and a running engine") {
   Engine engine(load_fake_models({.n_ctx = 1 << 20, .n_cells = 1 << 20, .step_us = 50}), {});
   engine.start();

@@ -58,6 +58,7 @@ TEST_CASE("a projector says what it takes") {
   CHECK(said_of(tiny_projector(), &report) == "accepted");
   CHECK(report.sees_images);
   CHECK_FALSE(report.hears_audio);
+  CHECK(report.n_fixed_rows == 1); // 48 pixels in patches of 8, 4 a side pooled
   GgufBuilder both = tiny_projector();
   both.set_bool("clip.has_audio_encoder", true).set_u32("clip.audio.num_mel_bins", 80);
   add_encoder(both, "clip.audio.");

@@ -23,9 +23,15 @@ def free_port(host: str = "127.0.0.1") -> int:
 class RpcBox(Box):
     """`llama-box --rpc-server-port PORT ARGS` on the CPU."""
 
-    def __init__(self, *args: str, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        *args: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        device: str = "--rpc-server-main-gpu=-1",
+    ) -> None:
         words = ["--rpc-server-host", host, "--rpc-server-port", str(port or free_port(host))]
-        words += ["--rpc-server-main-gpu=-1", "--rpc-server-threads=1"]
+        words += [device, "--rpc-server-threads=1"]
         command = [sys.executable, "-m", "llamabox", *words, *args]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.log = []

@@ -38,6 +38,8 @@ class App:
         self.settings = settings
         self.engine: Engine | ImageEngine | None = None
         self.stopping = False
+        # Whether loading has to wait for another machine.
+        self.waiting = False
         self.router = Router()
         self._metrics = Metrics(settings.config.process.restart_count)
         self._media = MediaLoader(settings.config.media)
@@ -65,7 +67,9 @@ class App:
         if self.stopping:
             return State.STOPPING
         if self.engine is None:
-            return State.LOADING
+            return State.WAITING if self.waiting else State.LOADING
+        if isinstance(self.engine, Engine) and self.engine.device_lost.is_set():
+            return State.LOST
         return State.READY if self.engine.stats().healthy else State.BROKEN
 
     async def __call__(self, request: Request, exchange: Exchange) -> Response | None:

@@ -26,6 +26,7 @@ _ANSWERS: dict[type[errors.LlamaboxError], Answer] = {
     errors.DeadlineExceededError: Answer(408, "invalid_request_error"),
     errors.QueueFullError: Answer(429, "rate_limit_error"),
     errors.UnavailableError: Answer(503, "unavailable_error"),
+    errors.DeviceLostError: Answer(503, "unavailable_error"),
     errors.LoadFailedError: Answer(500, "server_error"),
     errors.InternalError: Answer(500, "server_error"),
 }

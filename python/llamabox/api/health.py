@@ -17,6 +17,8 @@ class State(Enum):
     READY = "ok"
     STOPPING = "the server is stopping"
     BROKEN = "the engine has failed"
+    WAITING = "the server waits for an RPC server that a part of the model is on"
+    LOST = "an RPC server that a part of the model was on is lost"
 
 
 _OK = Response(200, orjson.dumps({"status": "ok"}))

@@ -155,6 +155,9 @@ void FakeRunner::set_loras(std::span<const LoraScale> loras) {
 }
 
 DecodeStatus FakeRunner::decode(const Batch &batch) {
+  if (params_.lost_after > 0 && n_decodes++ >= params_.lost_after) {
+    throw Error(ErrorCode::kDeviceLost, "the RPC server fake:1 was lost");
+  }
   if (!next_status.empty()) {
     const DecodeStatus status = next_status.front();
     next_status.pop_front();

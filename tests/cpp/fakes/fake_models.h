@@ -29,10 +29,11 @@ struct FakeModelParams {
   std::int32_t end_one_in = 0; // chance of the end token: one in this many; 0: never
   KvKind kind = KvKind::kUnified;
   std::int32_t n_window = 0;
-  bool can_shift = true;    // where the kind of memory can
-  std::int32_t step_us = 0; // real time a decode takes, for boundary tests
-  std::string fixed_text;   // generate this text over and over instead of hashing
-  std::int32_t n_loras = 0; // adapters that count at the start with their id plus one
+  bool can_shift = true;       // where the kind of memory can
+  std::int32_t step_us = 0;    // real time a decode takes, for boundary tests
+  std::int32_t lost_after = 0; // decodes after which the device is lost; 0: never
+  std::string fixed_text;      // generate this text over and over instead of hashing
+  std::int32_t n_loras = 0;    // adapters that count at the start with their id plus one
   bool generates = true;
   FakeTextParams texts;
   FakeMediaParams media;
@@ -52,6 +53,7 @@ public:
   FakeClock *clock = nullptr;           // advanced by each decode when set
   double ms_per_step = 1;
   double ms_per_row = 0.1;
+  std::int32_t n_decodes = 0;
   std::vector<Batch> log; // of successful decodes, when keep_log
   bool keep_log = false;
   int n_switches = 0; // of the set of adapters

@@ -103,7 +103,7 @@ TEST_CASE("embeddings depend on the content and not on the slices they are made 
 
 TEST_CASE("answers do not depend on company, cache or kept prefixes") {
   for (const Pair &pair : kPairs) {
-    INFO(pair.model + " " + pair.projector);
+    INFO((pair.model + " " + pair.projector));
     const std::vector<ChatPrompt> chats = conversations(pair);
     std::vector<std::string> expected;
     {
@@ -133,7 +133,7 @@ TEST_CASE("answers do not depend on company, cache or kept prefixes") {
 
 TEST_CASE("a second turn on the same picture runs only what is new") {
   for (const Pair &pair : kPairs) {
-    INFO(pair.model + " " + pair.projector);
+    INFO((pair.model + " " + pair.projector));
     MediaDesk desk(media_params(pair.model, pair.projector));
     ChatPrompt chat{{said("What colour is this?", {content(pair, 3)})}};
     const RequestId first = desk.ask(chat, 4);
@@ -145,7 +145,8 @@ TEST_CASE("a second turn on the same picture runs only what is new") {
     const RequestId second = desk.ask(chat, 4);
     desk.wait(second);
     CHECK(desk.usage(second).n_cached >= n_media);
-    CHECK(desk.usage(second).n_prompt - desk.usage(second).n_cached < n_media);
+    // All that the first turn ran, but for a token where the new text joins on.
+    CHECK(desk.usage(second).n_cached + 2 >= desk.usage(first).n_prompt);
   }
 }
 

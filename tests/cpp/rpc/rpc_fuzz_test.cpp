@@ -1,12 +1,27 @@
 #include <doctest/doctest.h>
 
-#include "rpc_rig.h"
+#include "rpc_ops.h"
 
 #include <random>
 
 using namespace llamabox;
 
 namespace {
+
+// A graph of one node for each op of the list.
+void say_every_op(RpcRig &rig, std::vector<std::vector<std::byte>> &messages) {
+  const AllocReply buffer = rig.allocate(kBufferBytes);
+  const std::uint64_t base = rig.base(buffer.handle);
+  for (const OneOp &one : good_ops()) {
+    std::vector<WireTensor> tensors = build(one).tensors;
+    for (WireTensor &tensor : tensors) {
+      tensor.buffer = buffer.handle;
+      tensor.data = tensor.data - kBase + base;
+    }
+    messages.push_back(
+        message(RpcCommand::kGraphCompute, graph_payload(0, {tensors.back().id}, tensors)));
+  }
+}
 
 // A session that a client could have had, as messages; the fuzzer changes one or more of them.
 std::vector<std::vector<std::byte>> recorded(RpcRig &rig) {
@@ -45,6 +60,7 @@ std::vector<std::vector<std::byte>> recorded(RpcRig &rig) {
   say(RpcCommand::kGraphCompute,
       graph_payload(9, {4, 5, 6}, {weights, rows, product, ids, picked, view}));
   say(RpcCommand::kGraphRecompute, Bytes().add(RecomputeRequest{0, 9}).bytes);
+  say_every_op(rig, messages);
   say(RpcCommand::kCopyTensor, Bytes().add(rows).add(picked).bytes);
   say(RpcCommand::kMemsetTensor, Bytes().add(MemsetRequest{rows, 0, 12, 1}).bytes);
   say(RpcCommand::kInitTensor, Bytes().add(weights).bytes);
@@ -100,7 +116,7 @@ TEST_CASE("mutated messages end a session with a refusal or do what they say, ne
   std::size_t n_sent = 0;
   std::size_t n_refused = 0;
   while (n_sent < n_messages) {
-    RpcRig rig;
+    RpcRig rig(4 << 20);
     const std::vector<std::vector<std::byte>> messages = recorded(rig);
     for (std::size_t i = 0; i < 64; ++i) {
       const auto &original = messages[random() % messages.size()];

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <mutex>
 #include <stdexcept>
 #include <vector>
 
@@ -45,8 +46,9 @@ inline WireTensor wire(std::uint64_t id, RpcType type, std::vector<std::uint32_t
 class Bytes {
 public:
   template <typename T> Bytes &add(const T &value) {
-    const auto *first = reinterpret_cast<const std::byte *>(&value);
-    bytes.insert(bytes.end(), first, first + sizeof value);
+    const std::size_t at = bytes.size();
+    bytes.resize(at + sizeof value);
+    std::memcpy(bytes.data() + at, &value, sizeof value);
     return *this;
   }
   std::vector<std::byte> bytes;
@@ -107,6 +109,7 @@ public:
   RpcMemory memory() const override { return {1 << 20, 1 << 20}; }
 
   bool allocate(std::uint64_t bytes, RpcBuffer &buffer) override {
+    const std::lock_guard<std::mutex> lock(mutex);
     storages.emplace_back(bytes);
     buffer.storage = &storages.back();
     buffer.size = bytes;
@@ -116,6 +119,7 @@ public:
   void release(RpcBuffer &buffer) override {
     of(buffer).clear();
     of(buffer).shrink_to_fit();
+    const std::lock_guard<std::mutex> lock(mutex);
     --n_buffers;
   }
   std::uint64_t allocated_bytes(const RpcTensor &tensor) const override { return tensor.bytes; }
@@ -150,6 +154,7 @@ public:
     return true;
   }
 
+  std::mutex mutex; // of storages and n_buffers
   std::deque<std::vector<std::byte>> storages;
   std::vector<std::pair<std::size_t, std::size_t>> pieces;
   int n_buffers = 0;

@@ -25,7 +25,7 @@ using Values = std::map<std::string, double, std::less<>>;
 
 Values defaults() {
   return {{"requests", 100'000}, {"slots", 256},    {"cells", 1 << 20},    {"batch", 2048},
-          {"ubatch", 512},       {"queue", 1024},   {"seed", 1},           {"rate", 90},
+          {"ubatch", 512},       {"queue", 1024},   {"seed", 1},           {"rate", 24},
           {"check_every", 1},    {"max_own_us", 0}, {"max_allocations", 0}};
 }
 

@@ -173,7 +173,12 @@ std::unique_ptr<Models> make_models(const SimModelParams &params, SimClock &cloc
                                     SimHandles &handles) {
   auto models = std::make_unique<Models>();
   auto kv = std::make_unique<SimKv>(params.n_cells, params.n_slots);
-  const RunnerLimits limits{params.n_ctx, params.n_batch, kVocab, 1, params.n_ubatch};
+  RunnerLimits limits;
+  limits.n_ctx = params.n_ctx;
+  limits.n_batch = params.n_batch;
+  limits.n_vocab = kVocab;
+  limits.n_embd = 1;
+  limits.n_ubatch = params.n_ubatch;
   auto runner = std::make_unique<SimRunner>(*kv, clock, limits, params.price);
   handles = {kv.get(), runner.get()};
   models->info.generates = true;

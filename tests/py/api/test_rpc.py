@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
+import socket
 import struct
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -158,3 +161,47 @@ def test_without_a_supervisor_sigterm_ends_it_well() -> None:
     client.check()
     assert server.stop() == 0
     client.close()
+
+
+def test_metrics_are_served_on_a_port_of_their_own() -> None:
+    port = free_port()
+    server = RpcBox("--rpc-server-metrics-port", str(port), "--rpc-server-reserve-memory", "256")
+    client = _Squares(server)
+    client.check()
+    page = _page(port, "/metrics")
+    assert "llamabox:rpc_clients_total 1.0" in page
+    assert "llamabox:rpc_clients_now 1.0" in page
+    assert "llamabox:rpc_graphs_total 1.0" in page
+    assert 'llamabox:rpc_used_bytes{device="CPU"} 4096.0' in page
+    capacity = re.search(r'llamabox:rpc_capacity_bytes{device="CPU"} (\S+)', page)
+    assert capacity
+    assert int(float(capacity.group(1))) // 2**20 == server.capacity_mib
+    assert "ok" in _page(port, "/health")
+    client.close()
+    assert server.stop() == 0
+
+
+def test_a_metrics_port_that_is_taken_ends_the_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = ["--rpc-server-metrics-port", str(taken.getsockname()[1])]
+        command = [sys.executable, "-m", "llamabox", "--rpc-server-host", "127.0.0.1"]
+        command += ["--rpc-server-port", str(free_port()), *words]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    assert ended.returncode == 1
+    assert "rpc-server-metrics-port: cannot listen" in ended.stderr
+
+
+def test_the_cpu_can_be_lent_as_one_of_several_devices() -> None:
+    server = RpcBox(device="--rpc-server-devices=-1")
+    client = RpcClient(server)
+    assert struct.unpack("<I", client.ask(15, b"")) == (1,)
+    client.close()
+    assert server.stop() == 0
+
+
+def _page(port: int, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT_S) as reply:
+        page: str = reply.read().decode()
+    return page

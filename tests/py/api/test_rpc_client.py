@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -14,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from box_process import HOST, TIMEOUT_S, Box
+from box_process import TIMEOUT_S, Box
 from fake_core import ROOT
 from llamabox.models import DEMO_MODEL
 from real_core import provide_core
-from rpc_box import RpcBox
+from rpc_box import RpcBox, free_port
 
 provide_core()
 
@@ -26,6 +27,7 @@ _MODELS = Path(__file__).parents[2] / "models"
 _BASE = ("-c", "512", "-np", "2", "-t", "1", "--temp", "0")
 _TOOLS = os.environ.get("LLAMABOX_UPSTREAM_TOOLS", str(ROOT / "build/bench/bin"))
 _STOCK = Path(_TOOLS) / "llama-completion"
+_STOCK_SERVER = Path(_TOOLS) / "ggml-rpc-server"
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +64,6 @@ def test_text_split_over_two_servers_is_the_local_text(
     assert split == local
     for box in lenders:
         box.wait_for(r"(rpc client ended: .* graphs=[1-9])")
-
-
-def test_a_server_lost_in_mid_stream_is_joined_again_when_it_is_back() -> None:
-    lender = RpcBox()
-    server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
-    before = _complete(server)
-    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as stream:
-        body = b'{"prompt": "Once upon", "max_tokens": 450, "ignore_eos": true, "stream": true}'
-        head = (
-            f"POST /v1/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        stream.sendall(head.encode() + body)
-        assert stream.recv(12) == b"HTTP/1.1 200"
-        lender.kill()
-        server.wait_for(r"(worker died)")
-    server.wait_for(r"(waiting for an RPC server)")
-    again = RpcBox(port=lender.port)
-    server.wait_for(r"msg=(ready)")
-    assert _complete(server) == before
-    assert server.stop() == 0
-    assert again.stop() == 0
 
 
 def test_servers_come_first_among_the_devices(lenders: tuple[RpcBox, RpcBox]) -> None:
@@ -128,12 +109,41 @@ def test_upstreams_own_client_says_the_same_with_and_without_our_server(
     command = [str(_STOCK), "-m", str(DEMO_MODEL), "-p", "Once upon", "-n", "16", "--temp", "0",
                "-t", "1", "-no-cnv", "-fit", "off"]  # fmt: skip
     over = [*command, "--rpc", lenders[0].endpoint, "-ngl", "99"]
-    said = [
-        subprocess.run(words, capture_output=True, timeout=TIMEOUT_S, check=True).stdout
-        for words in (command, over)
-    ]
-    assert said[0] == said[1]
+    assert _stock_text(command) == _stock_text(over)
     lenders[0].wait_for(r"(rpc client ended: .* graphs=[1-9])")
+
+
+def _stock_text(command: list[str]) -> bytes:
+    """What upstream's tool says. Its logger may drop the end of that when the tool leaves."""
+    for _ in range(20):
+        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=True)
+        if done.stdout.endswith(b"\n\n"):
+            return done.stdout
+    raise AssertionError("upstream's tool never said all of it")
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not _STOCK_SERVER.exists(), reason="upstream's own tools are not built here")
+@pytest.mark.parametrize("model", [DEMO_MODEL, _MODELS / "moe.gguf", _MODELS / "mamba.gguf"])
+def test_our_client_says_the_same_over_upstreams_own_server(model: Path) -> None:
+    local = _text("-m", str(model))
+    port = free_port()
+    command = [str(_STOCK_SERVER), "-H", "127.0.0.1", "-p", str(port), "-t", "1", "-d", "CPU"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stock:
+        try:
+            while not _is_open(port):
+                assert stock.poll() is None
+            split = _text("-m", str(model), "--rpc", f"127.0.0.1:{port}", "--tensor-split", "1")
+        finally:
+            stock.kill()
+    assert split == local
+
+
+def _is_open(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), TIMEOUT_S).close()
+        return True
+    return False
 
 
 def _program(*words: str) -> subprocess.CompletedProcess[str]:

@@ -59,7 +59,7 @@ def plain() -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[LiveServer]:
-    with serving(*WITH_MODEL, "--lookup-ngram-min", "2") as server:
+    with serving(*WITH_MODEL, "--lookup-ngram-min", "2", "--metrics") as server:
         yield server
 
 
@@ -110,14 +110,14 @@ def test_logprobs_are_those_of_the_tokens(plain: LiveServer, both: LiveServer) -
 
 
 def test_usage_and_metrics_count_drafts_apart(both: LiveServer) -> None:
-    before = samples_of(both)
+    before = samples(both)
     _, usage = answer(both, PROMPTS[0])
     details = usage["completion_tokens_details"]
     n_accepted = details["accepted_prediction_tokens"]
     assert 0 < n_accepted < usage["completion_tokens"]
     assert usage["draft_tokens"] == n_accepted + details["rejected_prediction_tokens"]
     assert usage["draft_tokens_acceptance"] == n_accepted / usage["draft_tokens"]
-    gained = {name: value - before.get(name, 0) for name, value in samples_of(both).items()}
+    gained = {name: value - before.get(name, 0) for name, value in samples(both).items()}
     assert gained["llamabox:tokens_drafted_total"] == usage["draft_tokens"]
     assert gained["llamabox:tokens_drafted_accepted_total"] == n_accepted
     assert gained["llamabox:tokens_decode_total"] == usage["completion_tokens"]
@@ -125,8 +125,12 @@ def test_usage_and_metrics_count_drafts_apart(both: LiveServer) -> None:
     assert gained["llamabox:accepted_draft_places_count"] == n_accepted
 
 
-def samples_of(server: LiveServer) -> dict[str, float]:
-    return {name: value for name, value in samples(server).items() if "{" not in name}
+def samples(server: LiveServer) -> dict[str, float]:
+    """Every sample of the metrics page."""
+    reply = server.get("/metrics")
+    assert reply.status == 200
+    lines = [line for line in reply.body.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def test_a_native_answer_counts_drafts(both: LiveServer) -> None:
@@ -156,7 +160,7 @@ def test_earlier_tokens_are_looked_up() -> None:
 def test_drafts_are_no_longer_than_asked_for() -> None:
     with serving(*WITH_MODEL[:4], "--draft-max", "0") as server:
         assert n_drafted(server) == 0
-    with serving(*WITH_MODEL[:4], "--draft", "1") as server:
+    with serving(*WITH_MODEL[:4], "--draft", "1", "--metrics") as server:
         n = n_drafted(server)
         assert n == samples(server)['llamabox:draft_places_bucket{le="1.0"}'] > 0
 

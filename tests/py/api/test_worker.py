@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from llamabox.worker_channel import EXIT_DEVICE_LOST
+
 SCRIPT = Path(__file__).with_name("worker_process.py")
 READY = "msg=ready"
 
@@ -138,3 +140,23 @@ def test_the_second_signal_ends_them_at_once(start_worker: StartWorker) -> None:
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         answer.read()
     assert worker.code() == 0
+
+
+def test_a_lost_device_ends_streams_with_an_error_and_the_worker_with_its_code(
+    start_worker: StartWorker,
+) -> None:
+    worker = start_worker("lose", 2000)
+    worker.line_with(READY)
+    streamed = worker.post(2000, stream=True)
+    assert streamed.status == 200
+    assert b"the RPC server fake:1 was lost" in streamed.read()
+    assert "open_requests" in worker.line_with("an RPC server is lost")
+    assert worker.code() == EXIT_DEVICE_LOST
+
+
+def test_a_device_lost_before_the_first_request_ends_the_worker_too(
+    start_worker: StartWorker,
+) -> None:
+    worker = start_worker("lose early")
+    worker.line_with("an RPC server is lost")
+    assert worker.code() == EXIT_DEVICE_LOST

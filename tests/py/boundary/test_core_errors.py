@@ -58,5 +58,5 @@ def test_values_cannot_be_changed() -> None:
 
 def test_every_class_is_an_engine_error() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
-    assert len(classes) == 10
+    assert len(classes) == 11
     assert all(issubclass(one, errors.LlamaboxError) for one in classes)

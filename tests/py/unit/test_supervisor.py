@@ -14,6 +14,7 @@ import pytest
 
 import llamabox.config
 from llamabox.supervisor import WORKER_COMMAND, worker_environment
+from llamabox.worker_channel import EXIT_DEVICE_LOST
 from unit.supervisor_run import PATIENCE_S, Run
 
 Start = Callable[..., Run]
@@ -155,6 +156,16 @@ def test_a_worker_that_keeps_dying_while_loading_ends_it(start: Start) -> None:
     assert log.count('msg="worker started"') == 5
     assert 'msg="giving up: the worker keeps dying while loading"' in log
     assert 'msg="the worker failed" traceback=' in log
+
+
+def test_a_worker_whose_rpc_server_is_lost_is_replaced_however_often(start: Start) -> None:
+    run = start()
+    for n in range(6):  # more than deaths while loading may be
+        worker = run.worker()
+        assert worker.hello["restart_count"] == n
+        worker.tell(f"exit {EXIT_DEVICE_LOST}")
+        assert 'reason="an RPC server was lost"' in run.log_line('msg="worker died"')
+    assert run.worker().hello["restart_count"] == 6
 
 
 def test_a_ready_line_written_just_before_the_death_counts(start: Start) -> None:

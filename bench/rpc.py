@@ -1,0 +1,183 @@
+"""Speed over RPC: upstream's server against ours with upstream's own client, and TLS against plain.
+
+Usage: rpc.py --model FILE [--bin-dir FOLDER] [--rounds N] [--prompt N] [--new N] [-t N]
+
+Each round measures every kind once, beginning with another one; the table has medians. Servers and
+clients run on this machine, one pair at a time, over the loopback interface.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from server_process import HOST, free_port, wait_until
+
+TIMEOUT_S = 300
+TOKEN = "bench"  # noqa: S105  # of a server that lives for seconds
+
+
+class Speed(NamedTuple):
+    """Tokens per second of the prompt and of the answer."""
+
+    prefill: float
+    decode: float
+
+
+class Measured(NamedTuple):
+    """A kind of pair: its name and how one of it is measured."""
+
+    name: str
+    measure: Callable[[argparse.Namespace], Speed]
+
+
+@contextmanager
+def _started(command: list[str], sign: str) -> Iterator[re.Match[str]]:
+    """A process that runs after its output has had a line that matches ``sign``."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(sign, line):
+                yield found
+                return
+        raise SystemExit(f"{command[0]} ended before it was ready")
+    finally:
+        process.terminate()
+        process.communicate(timeout=TIMEOUT_S)
+
+
+@contextmanager
+def _our_server(given: argparse.Namespace, *words: str) -> Iterator[str]:
+    endpoint = f"{HOST}:{free_port()}"
+    command = [sys.executable, "-m", "llamabox", "--rpc-server-host", HOST]
+    command += ["--rpc-server-port", endpoint.rpartition(":")[2], "--rpc-server-main-gpu=-1"]
+    with _started([*command, "--rpc-server-threads", str(given.threads), *words], "msg=ready"):
+        yield endpoint
+
+
+@contextmanager
+def _stock_server(given: argparse.Namespace) -> Iterator[str]:
+    port = free_port()
+    command = [str(given.bin_dir / "ggml-rpc-server"), "-H", HOST, "-p", str(port)]
+    command += ["-t", str(given.threads), "-d", "CPU"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(process, lambda: _is_open(port))
+        yield f"{HOST}:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_open(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _with_stock_client(given: argparse.Namespace, endpoint: str) -> Speed:
+    command = [str(given.bin_dir / "llama-bench"), "-m", str(given.model), "--rpc", endpoint]
+    command += ["-ngl", "99", "-t", str(given.threads), "-r", "1", "-o", "json"]
+    command += ["-p", str(given.prompt), "-n", str(given.new)]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
+    rows = json.loads(done.stdout)
+    return Speed(
+        next(row["avg_ts"] for row in rows if row["n_gen"] == 0),
+        next(row["avg_ts"] for row in rows if row["n_prompt"] == 0),
+    )
+
+
+def _with_our_client(given: argparse.Namespace, endpoint: str, *words: str) -> Speed:
+    command = [sys.executable, "-m", "llamabox", "--port", "0", "-m", str(given.model), "--host"]
+    command += [HOST, "-np", "1", "-c", str(given.prompt + given.new + 64), "--rpc", endpoint]
+    command += ["-t", str(given.threads), "--tensor-split", "1", *words]
+    ready = r"msg=ready .*address=\S*:(\d+)"
+    with _started(command, ready) as found:
+        return _timed_completion(int(found.group(1)), given)
+
+
+def _timed_completion(port: int, given: argparse.Namespace) -> Speed:
+    connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_S)
+    prompt = [1 + i % 200 for i in range(given.prompt)]
+    body = {"prompt": prompt, "n_predict": given.new, "ignore_eos": True, "temperature": 0}
+    connection.request("POST", "/completion", json.dumps(body))
+    timings = json.load(connection.getresponse())["timings"]
+    connection.close()
+    return Speed(timings["prompt_per_second"], timings["predicted_per_second"])
+
+
+def _stock_pair(given: argparse.Namespace) -> Speed:
+    with _stock_server(given) as endpoint:
+        return _with_stock_client(given, endpoint)
+
+
+def _our_server_stock_client(given: argparse.Namespace) -> Speed:
+    with _our_server(given) as endpoint:
+        return _with_stock_client(given, endpoint)
+
+
+def _our_pair(given: argparse.Namespace) -> Speed:
+    with _our_server(given) as endpoint:
+        return _with_our_client(given, endpoint)
+
+
+def _our_pair_over_tls(given: argparse.Namespace) -> Speed:
+    with tempfile.TemporaryDirectory() as folder:
+        cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+        kind = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2 -nodes"
+        name = ["-subj", "/CN=bench", "-addext", f"subjectAltName=IP:{HOST}"]
+        command = ["openssl", *kind.split(), *name, "-keyout", key, "-out", cert]
+        subprocess.run(command, check=True, capture_output=True)
+        secured = ["--rpc-server-ssl-cert-file", cert, "--rpc-server-ssl-key-file", key]
+        with _our_server(given, *secured, "--rpc-server-token", TOKEN) as endpoint:
+            shown = ["--rpc-token", TOKEN, "--rpc-ssl-ca-file", cert]
+            return _with_our_client(given, endpoint, *shown)
+
+
+KINDS = (
+    Measured("upstream's server, upstream's client", _stock_pair),
+    Measured("our server, upstream's client", _our_server_stock_client),
+    Measured("our server, our client", _our_pair),
+    Measured("our server, our client, TLS and token", _our_pair_over_tls),
+)
+
+
+def main() -> None:
+    """Measure in turns and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--bin-dir", type=Path, default=Path("build/bench/bin"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--prompt", type=int, default=256, help="tokens")
+    parser.add_argument("--new", type=int, default=64, help="tokens")
+    parser.add_argument("-t", "--threads", type=int, default=1)
+    given = parser.parse_args()
+    found: dict[str, list[Speed]] = {kind.name: [] for kind in KINDS}
+    for n in range(given.rounds):
+        for kind in (*KINDS[n % len(KINDS) :], *KINDS[: n % len(KINDS)]):
+            found[kind.name].append(kind.measure(given))
+    print("| pair | prompt tok/s | answer tok/s |\n|---|---|---|")
+    for name, speeds in found.items():
+        prefill = statistics.median(speed.prefill for speed in speeds)
+        decode = statistics.median(speed.decode for speed in speeds)
+        print(f"| {name} | {prefill:.1f} | {decode:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
