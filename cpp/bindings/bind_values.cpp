@@ -214,7 +214,7 @@ void register_speculation(py::module_ &m) {
   using S = SpeculationParams;
   bind_value<S>(m, "SpeculationParams", "Drafts that steps verify.", Field{"n_max", &S::n_max},
                 Field{"n_min", &S::n_min}, Field{"lookup_ngram_min", &S::lookup_ngram_min},
-                Field{"share", &S::share}, Field{"adapt", &S::adapt});
+                Field{"adapt", &S::adapt});
 }
 
 } // namespace

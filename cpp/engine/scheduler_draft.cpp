@@ -56,6 +56,7 @@ void Scheduler::draft(const StepPlan &step_plan) {
     seat.wish.tokens = sequence.tokens;
     seat.wish.n_max = planned.n_draft;
     seat.wish.temperature = sequence.draft_temperature;
+    seat.group = sequence.group;
     seat.n_dropped = sequence.n_dropped;
     seat.n_prompt = sequence.prompt->size();
     seat.state = &sequence.drafts;

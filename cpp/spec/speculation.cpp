@@ -53,7 +53,7 @@ void Speculation::learn(const DraftSeat &seat) {
     overall_.observe(state.guess_source, n_right, failed);
   }
   state.guess.clear();
-  if (looks_up() && params_.share) {
+  if (looks_up()) {
     learn_shared(seat);
   }
 }

@@ -24,7 +24,6 @@ struct SpeculationParams {
   std::int32_t n_min = 0;  // a shorter draft is not verified
   std::int32_t lookup_ngram_min =
       0;             // least tokens that a lookup compares, up to kMaxNgram; 0: none
-  bool share = true; // lookups find what other requests wrote
   bool adapt = true; // false: drafts are as long as may be, whatever they cost
 };
 

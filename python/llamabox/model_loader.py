@@ -146,7 +146,6 @@ def speculation_params(config: ServerConfig) -> _core.SpeculationParams:
         n_min=draft.n_min,
         lookup_ngram_min=draft.lookup_ngram_min,
         # What one key's holder was told must not show in how fast another's text comes.
-        share=not (config.access.key_digests or config.access.api_key_file),
         adapt=draft.adapt,
     )
 
