@@ -21,6 +21,7 @@ __all__: list[str] = [
     "ContextParams",
     "Continuation",
     "Device",
+    "DraftModelParams",
     "EncodeKind",
     "EncodeRequest",
     "EncoderParams",
@@ -80,6 +81,7 @@ __all__: list[str] = [
     "SideRequest",
     "SkipLayers",
     "SlotStats",
+    "SpeculationParams",
     "SplitMode",
     "Stats",
     "TensorPlacement",
@@ -775,7 +777,6 @@ class SpeculationParams:
         n_max: typing.SupportsInt | typing.SupportsIndex = 16,
         n_min: typing.SupportsInt | typing.SupportsIndex = 0,
         lookup_ngram_min: typing.SupportsInt | typing.SupportsIndex = 0,
-        share: bool = True,
         adapt: bool = True,
     ) -> None: ...
     @property
@@ -786,8 +787,6 @@ class SpeculationParams:
     def n_max(self) -> int: ...
     @property
     def n_min(self) -> int: ...
-    @property
-    def share(self) -> bool: ...
 
 class EngineParams:
     """

@@ -140,12 +140,12 @@ TEST_CASE("what an earlier request wrote is looked up too") {
 }
 
 TEST_CASE("what an earlier request wrote is left alone where requests are strangers") {
-  EngineParams params = drafting(4);
-  params.speculation.share = false;
-  Rig rig({.n_ctx = 512, .n_cells = 1024}, params);
+  Rig rig({.n_ctx = 512, .n_cells = 1024}, drafting(4));
   rig.generate("the same question", 100);
   rig.run_until_idle();
-  const RequestId second = rig.generate("the same question", 100);
+  Request request = Rig::generate_request("the same question", 100);
+  std::get<GenerateRequest>(request.body).share_group = "another";
+  const RequestId second = rig.submit(std::move(request));
   rig.run_until_idle();
   CHECK(rig.done(second).usage.n_draft == 0);
 }
