@@ -124,14 +124,16 @@ TEST_CASE("what upstream would abort for is a failed step, and the runner goes o
   CHECK(status_of([](Batch &b) { b.clear(); }) == DecodeStatus::kFailed);
   CHECK(status_of([](Batch &b) { b.resize(257, b[0]); }) == DecodeStatus::kFailed);
   CHECK(status_of([](Batch &b) { b[0].seq = -1; }) == DecodeStatus::kFailed);
-  CHECK(status_of([](Batch &b) { b[0].seq = 4; }) == DecodeStatus::kFailed);
+  CHECK(status_of([](Batch &b) { b[0].seq = 1000; }) == DecodeStatus::kFailed);
   CHECK(status_of([](Batch &b) { b[3].token = 1 << 20; }) == DecodeStatus::kFailed);
   CHECK(status_of([](Batch &b) { b[3].token = kNoToken; }) == DecodeStatus::kFailed);
   CHECK(status_of([](Batch &b) { b[3].pos[0] = -5; }) == DecodeStatus::kFailed);
   CHECK(status_of([](Batch &b) { b.back().pos[0] = 50; }) == DecodeStatus::kFailed);
-  CHECK(status_of([](Batch &b) {
+  const std::vector<Token> many = some_tokens(200);
+  CHECK(status_of([&](Batch &b) {
+          b = rows(1, 0, many);
           for (Row &row : b) {
-            row.logits = true; // ten rows, but four slots
+            row.logits = true; // more than there are sequence ids
           }
         }) == DecodeStatus::kFailed);
   CHECK(models->kv->length(1) == 0);
