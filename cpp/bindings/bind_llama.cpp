@@ -37,9 +37,7 @@ void register_parts(py::module_ &m) {
                 Field{"control_last_layer", &A::control_last_layer});
 }
 
-} // namespace
-
-void register_llama(py::module_ &m) {
+void register_placing(py::module_ &m) {
   py::enum_<FlashAttn>(m, "FlashAttn", py::module_local())
       .value("AUTO", FlashAttn::kAuto)
       .value("OFF", FlashAttn::kOff)
@@ -58,26 +56,10 @@ void register_llama(py::module_ &m) {
       .value("NONE", RopeScaling::kNone)
       .value("LINEAR", RopeScaling::kLinear)
       .value("YARN", RopeScaling::kYarn);
-  register_parts(m);
-  using M = ModelParams;
-  bind_value<M>(m, "ModelParams", "Which file, and where its weights go.",
-                Required{"model_path", &M::model_path}, Field{"n_gpu_layers", &M::n_gpu_layers},
-                Field{"use_mmap", &M::use_mmap}, Field{"use_mlock", &M::use_mlock},
-                Field{"devices", &M::devices}, Field{"split_mode", &M::split_mode},
-                Field{"main_gpu", &M::main_gpu}, Field{"tensor_split", &M::tensor_split},
-                Field{"placements", &M::placements}, Field{"overrides", &M::overrides},
-                Field{"numa", &M::numa});
-  using C = ContextParams;
-  bind_value<C>(m, "ContextParams", "The KV cells, batches and threads of a context.",
-                Field{"n_ctx", &C::n_ctx}, Field{"n_batch", &C::n_batch},
-                Field{"n_ubatch", &C::n_ubatch}, Field{"n_slots", &C::n_slots},
-                Field{"n_threads", &C::n_threads}, Field{"n_threads_batch", &C::n_threads_batch},
-                Field{"flash_attn", &C::flash_attn}, Field{"kv_unified", &C::kv_unified},
-                Field{"swa_full", &C::swa_full}, Field{"kv_offload", &C::kv_offload},
-                Field{"cache_type_k", &C::cache_type_k}, Field{"cache_type_v", &C::cache_type_v},
-                Field{"placement", &C::placement}, Field{"placement_batch", &C::placement_batch},
-                Field{"rope", &C::rope}, Field{"warmup", &C::warmup},
-                Field{"n_draft_max", &C::n_draft_max});
+}
+
+// What a model can have beside its own context.
+void register_others(py::module_ &m) {
   py::enum_<Pooling>(m, "Pooling", py::module_local())
       .value("MODEL", Pooling::kModel)
       .value("NONE", Pooling::kNone)
@@ -103,6 +85,33 @@ void register_llama(py::module_ &m) {
   bind_value<D>(m, "DraftModelParams", "A small model that guesses; an empty path is none.",
                 Field{"model_path", &D::model_path}, Field{"n_gpu_layers", &D::n_gpu_layers},
                 Field{"devices", &D::devices}, Field{"p_min", &D::p_min});
+}
+
+} // namespace
+
+void register_llama(py::module_ &m) {
+  register_placing(m);
+  register_parts(m);
+  using M = ModelParams;
+  bind_value<M>(m, "ModelParams", "Which file, and where its weights go.",
+                Required{"model_path", &M::model_path}, Field{"n_gpu_layers", &M::n_gpu_layers},
+                Field{"use_mmap", &M::use_mmap}, Field{"use_mlock", &M::use_mlock},
+                Field{"devices", &M::devices}, Field{"split_mode", &M::split_mode},
+                Field{"main_gpu", &M::main_gpu}, Field{"tensor_split", &M::tensor_split},
+                Field{"placements", &M::placements}, Field{"overrides", &M::overrides},
+                Field{"numa", &M::numa});
+  using C = ContextParams;
+  bind_value<C>(m, "ContextParams", "The KV cells, batches and threads of a context.",
+                Field{"n_ctx", &C::n_ctx}, Field{"n_batch", &C::n_batch},
+                Field{"n_ubatch", &C::n_ubatch}, Field{"n_slots", &C::n_slots},
+                Field{"n_threads", &C::n_threads}, Field{"n_threads_batch", &C::n_threads_batch},
+                Field{"flash_attn", &C::flash_attn}, Field{"kv_unified", &C::kv_unified},
+                Field{"swa_full", &C::swa_full}, Field{"kv_offload", &C::kv_offload},
+                Field{"cache_type_k", &C::cache_type_k}, Field{"cache_type_v", &C::cache_type_v},
+                Field{"placement", &C::placement}, Field{"placement_batch", &C::placement_batch},
+                Field{"rope", &C::rope}, Field{"warmup", &C::warmup},
+                Field{"n_draft_max", &C::n_draft_max});
+  register_others(m);
   bind_value<LlamaParams>(
       m, "LlamaParams", "What a text model is loaded with.", Required{"model", &LlamaParams::model},
       Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters},

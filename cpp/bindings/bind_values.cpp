@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -15,39 +16,29 @@ namespace py = pybind11;
 namespace llamabox {
 namespace {
 
-// Copies the content without the GIL: it can have many megabytes.
-std::shared_ptr<const Media> make_media(MediaKind kind, const py::buffer &content,
-                                        std::uint64_t hash, std::int32_t width,
-                                        std::int32_t height) {
+// A place by its media: pybind11 holds pointers to const objects no other way. What has a size in
+// pixels is a picture. The content is copied without the GIL, as it can have many megabytes.
+MediaPlace make_place(const py::buffer &content, std::uint64_t hash,
+                      std::optional<std::pair<std::int32_t, std::int32_t>> size, std::size_t at,
+                      std::string path) {
   const py::buffer_info bytes = content.request();
   const py::gil_scoped_release released;
   auto media = std::make_shared<Media>();
   const auto *first = static_cast<const std::uint8_t *>(bytes.ptr);
-  media->kind = kind;
+  media->kind = size ? MediaKind::kImage : MediaKind::kAudio;
   media->bytes.assign(first, first + bytes.size * bytes.itemsize);
   media->hash = hash;
-  media->width = width;
-  media->height = height;
-  return media;
-}
-
-// A place by its media: pybind11 holds pointers to const objects no other way.
-MediaPlace make_place(MediaKind kind, const py::buffer &content, std::uint64_t hash,
-                      std::int32_t width, std::int32_t height, std::size_t at, std::string path) {
-  return {make_media(kind, content, hash, width, height), at, std::move(path)};
+  std::tie(media->width, media->height) = size.value_or(std::pair(0, 0));
+  return {std::move(media), at, std::move(path)};
 }
 
 void register_media(py::module_ &m) {
-  py::enum_<MediaKind>(m, "MediaKind", "What a part of a message is.", py::module_local())
-      .value("IMAGE", MediaKind::kImage)
-      .value("AUDIO", MediaKind::kAudio);
   py::class_<MediaPlace>(m, "MediaPlace",
-                         "A picture (RGB bytes) or a sound (a file), before byte `at` of a"
-                         " message's content.",
+                         "A picture (RGB bytes and its size) or a sound (a file), before byte `at`"
+                         " of a message's content.",
                          py::module_local())
-      .def(py::init(&make_place), py::kw_only(), py::arg("kind"), py::arg("content"),
-           py::arg("hash"), py::arg("width") = 0, py::arg("height") = 0, py::arg("at") = 0,
-           py::arg("path") = "")
+      .def(py::init(&make_place), py::kw_only(), py::arg("content"), py::arg("hash"),
+           py::arg("size") = py::none(), py::arg("at") = 0, py::arg("path") = "")
       .def_readonly("at", &MediaPlace::at)
       .def_readonly("path", &MediaPlace::path);
 }

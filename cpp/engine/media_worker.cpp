@@ -125,10 +125,14 @@ void MediaWorker::hand_over_ended() {
   std::vector<Job> ended;
   {
     MutexLock lock(mutex_);
-    const auto first = std::stable_partition(jobs_.begin(), jobs_.end(),
-                                             [this](const Job &job) { return !is_over(job); });
-    std::move(first, jobs_.end(), std::back_inserter(ended));
-    jobs_.erase(first, jobs_.end());
+    for (auto it = jobs_.begin(); it != jobs_.end();) {
+      if (is_over(*it)) {
+        ended.push_back(std::move(*it));
+        it = jobs_.erase(it);
+      } else {
+        ++it;
+      }
+    }
   }
   for (Job &job : ended) {
     hand_over(std::move(job));

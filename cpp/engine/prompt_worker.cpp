@@ -42,7 +42,7 @@ void check_media(const Prompt &prompt, const RunnerLimits &limits) {
   }
   for (const MediaSpan &span : prompt.media) {
     if (const auto error = too_large(span, limits)) {
-      throw *error;
+      throw Error(error->code(), error->what(), error->param());
     }
   }
 }

@@ -30,6 +30,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -72,6 +73,8 @@ private:
   // take in
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
+  std::optional<Error> refusal_of(Arrival &arrival, LiveRequest &request) const;
+  bool may_shift(const Prompt &prompt) const { return can_shift_ && prompt.media.empty(); }
   void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);

@@ -3,7 +3,6 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
-#include <random>
 #include <string>
 #include <utility>
 
@@ -72,35 +71,41 @@ void Scheduler::take_in(Arrival arrival) {
   }
 }
 
-void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
+// Whether it can ever run; a prompt that is too long loses blocks where its text may shift.
+std::optional<Error> Scheduler::refusal_of(Arrival &arrival, LiveRequest &request) const {
   const auto &generate = std::get<GenerateRequest>(arrival.request.body);
-  const std::int32_t n_keep = generate.n_keep.value_or(params_.n_keep);
-  const bool shifts = can_shift_ && arrival.prompt->media.empty();
   const std::int32_t n_most = std::min(limits_.n_ctx, cache_.traits().n_cells);
-  if (arrival.prompt->size() >= n_most) {
-    const std::int32_t n_whole = arrival.prompt->size();
-    arrival.prompt = shifts ? shortened(*arrival.prompt, n_keep, n_most) : nullptr;
+  if (const std::int32_t n_whole = arrival.prompt->size(); n_whole >= n_most) {
+    const std::int32_t n_keep = generate.n_keep.value_or(params_.n_keep);
+    arrival.prompt =
+        may_shift(*arrival.prompt) ? shortened(*arrival.prompt, n_keep, n_most) : nullptr;
     if (!arrival.prompt) {
-      const Error error = too_long(n_whole, n_most);
-      return end_request(request, &error, nullptr);
+      return too_long(n_whole, n_most);
     }
     request.usage.n_dropped = n_whole - arrival.prompt->size();
   }
-  const std::int32_t n_prompt = arrival.prompt->size();
-  const std::int64_t n_queue = std::int64_t{params_.n_queue_contexts} * cache_.traits().n_cells;
   if (generate.slot < kNoSlot || generate.slot >= slots_.n_slots()) {
-    const Error error = no_such_slot(generate.slot, slots_.n_slots());
-    return end_request(request, &error, nullptr);
+    return no_such_slot(generate.slot, slots_.n_slots());
   }
   for (const MediaSpan &span : arrival.prompt->media) {
-    if (const auto error = too_large(span, limits_)) {
-      return end_request(request, &*error, nullptr);
+    if (auto error = too_large(span, limits_)) {
+      return error;
     }
   }
-  if (!queue_.empty() && queue_.n_prompt_tokens() + n_prompt > n_queue) {
-    const Error error(ErrorCode::kQueueFull, "too many prompt tokens are waiting");
-    return end_request(request, &error, nullptr);
+  const std::int64_t n_queue = std::int64_t{params_.n_queue_contexts} * cache_.traits().n_cells;
+  if (!queue_.empty() && queue_.n_prompt_tokens() + arrival.prompt->size() > n_queue) {
+    return Error(ErrorCode::kQueueFull, "too many prompt tokens are waiting");
   }
+  return std::nullopt;
+}
+
+void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
+  if (const auto error = refusal_of(arrival, request)) {
+    return end_request(request, &*error, nullptr);
+  }
+  const auto &generate = std::get<GenerateRequest>(arrival.request.body);
+  const std::int32_t n_keep = generate.n_keep.value_or(params_.n_keep);
+  const std::int32_t n_prompt = arrival.prompt->size();
   const LoraClass lora_class = lora_sets_.find(generate.loras.value_or(default_loras_));
   // Without a prompt cache only the choices of a request share what they begin with.
   const std::uint64_t group =
@@ -126,7 +131,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->tokens = arrival.prompt->tokens;
     sequence->keys = arrival.prompt->prefix_keys();
     sequence->max_tokens = generate.max_tokens;
-    sequence->shifts = shifts;
+    sequence->shifts = may_shift(*arrival.prompt);
     sequence->n_keep = n_keep < 0 ? n_prompt : n_keep;
     // The last token is run again whenever the prompt comes back.
     sequence->kept_at =
@@ -154,7 +159,6 @@ void Scheduler::allow_drafts(Sequence &sequence, const GenerateRequest &generate
   const std::int32_t n_most = params_.speculation.n_max;
   sequence.n_draft_max = generate.n_draft_max < 0 ? n_most : std::min(generate.n_draft_max, n_most);
   sequence.draft_temperature = generate.sampling.seed ? 0.0F : generate.sampling.temperature;
-  sequence.drafts.random.seed(std::random_device{}());
 }
 
 void Scheduler::take_in_encode(Arrival arrival, LiveRequest &request) {

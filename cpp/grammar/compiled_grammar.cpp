@@ -94,7 +94,7 @@ void CompiledGrammar::begin_anew(Cursor &cursor) {
   const MutexLock lock_full(full->mutex);
   const MutexLock lock_fresh(fresh->mutex);
   cursor.at_ = full->reader.place_in(fresh->reader, cursor.at_);
-  cursor.shared_ = fresh;
+  cursor.shared_ = std::move(fresh);
 }
 
 } // namespace llamabox

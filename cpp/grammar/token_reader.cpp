@@ -121,13 +121,17 @@ void TokenReader::mark_text(const TextState &at, TokenMask &mask) {
     path_[node.depth] = to;
     const std::span<const Token> ending = tokens_.trie->tokens(i, i + 1);
     if (!ending.empty() && automaton_.can_stop(to)) {
-      for (const Token token : ending) {
-        if (is_written(token)) {
-          mask.set(token);
-        }
-      }
+      mark_written(ending, mask);
     }
     ++i;
+  }
+}
+
+void TokenReader::mark_written(std::span<const Token> tokens, TokenMask &mask) const {
+  for (const Token token : tokens) {
+    if (is_written(token)) {
+      mask.set(token);
+    }
   }
 }
 

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -45,6 +46,7 @@ public:
 private:
   bool is_written(Token token) const;
   bool can_end(const TextState &at) const;
+  void mark_written(std::span<const Token> tokens, TokenMask &mask) const;
   void mark_text(const TextState &at, TokenMask &mask);
   void mark_named(const TextState &at, TokenMask &mask) const;
 

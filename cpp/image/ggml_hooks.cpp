@@ -71,7 +71,7 @@ CancelScope::~CancelScope() { is_cancelled_now = nullptr; }
 
 void stop_if_cancelled() {
   if (is_cancelled_now && is_cancelled_now()) {
-    throw Cancelled{};
+    throw Cancelled{}; // NOLINT(bugprone-std-exception-baseclass): nobody else is to catch it
   }
 }
 

@@ -256,9 +256,9 @@ Pixels SdModel::made(const sd_img_gen_params_t *params) const {
 
 Pixels SdModel::upscaled(Pixels pixels) const {
   for (std::int32_t i = 0; i < n_upscales_; ++i) {
-    sd_image_t input{static_cast<std::uint32_t>(pixels.width),
-                     static_cast<std::uint32_t>(pixels.height),
-                     static_cast<std::uint32_t>(pixels.n_channels), pixels.bytes.data()};
+    const sd_image_t input{static_cast<std::uint32_t>(pixels.width),
+                           static_cast<std::uint32_t>(pixels.height),
+                           static_cast<std::uint32_t>(pixels.n_channels), pixels.bytes.data()};
     const sd_image_t output = upscale(upscaler_.get(), input, 0);
     const SdBytes bytes(output.data);
     if (bytes == nullptr) {

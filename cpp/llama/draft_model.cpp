@@ -51,15 +51,15 @@ std::string vocab_difference(const llama_vocab *target, const llama_vocab *draft
 }
 
 // The draft model, before there is a context of it.
-const LoadedModel &checked(const LoadedModel &draft, const LoadedModel &target,
+const LoadedModel *checked(const LoadedModel *draft, const LoadedModel &target,
                            const std::string &path) {
-  const std::string architecture = draft.info().architecture;
+  const std::string architecture = draft->info().architecture;
   if (architecture == "eagle3" || architecture == "dflash") {
     refuse(path, "a model of the kind " + architecture +
                      " guesses from the inner states of another, which this version does not do");
   }
-  check_model_kind(draft.get());
-  const std::string difference = vocab_difference(target.vocab(), draft.vocab());
+  check_model_kind(draft->get());
+  const std::string difference = vocab_difference(target.vocab(), draft->vocab());
   if (!difference.empty()) {
     refuse(path, difference);
   }
@@ -92,7 +92,7 @@ ContextParams context_params(const LoadedContext &target) {
 
 LoadedDraft::LoadedDraft(const LlamaParams &params, const LoadedModel &model, LoadedContext &target)
     : model_(model_params(params)), adapters_(model_, params.draft.model_path, {}),
-      context_(checked(model_, model, params.draft.model_path), context_params(target)) {
+      context_(*checked(&model_, model, params.draft.model_path), context_params(target)) {
   if (!LlamaKvMemory(context_).traits().can_cut) {
     refuse(params.draft.model_path,
            "its memory cannot take tokens back, and drafts are often wrong");

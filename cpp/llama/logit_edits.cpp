@@ -8,7 +8,8 @@ namespace llamabox {
 
 LogitEdits::LogitEdits(std::vector<LogitBias> biases, std::optional<TokenHistory> history)
     : biases_(std::move(biases)), history_(std::move(history)) {
-  std::ranges::stable_sort(biases_, {}, &LogitBias::token);
+  std::ranges::sort(biases_, {},
+                    [](const LogitBias &one) { return std::pair(one.token, one.bias); });
 }
 
 std::span<const ScoredToken> LogitEdits::make(std::span<const float> logits) {
@@ -25,7 +26,7 @@ std::span<const ScoredToken> LogitEdits::make(std::span<const float> logits) {
     for (; bias != biases_.end() && bias->token == token; ++bias) {
       edit.logit += bias->bias;
     }
-    if (count != counts.end() && count->token == token) {
+    if (history_ && count != counts.end() && count->token == token) {
       edit.logit = history_->penalized(edit.logit, count->n);
       ++count;
     }

@@ -59,8 +59,8 @@ bool has_rpc_servers() {
 }
 
 void check_rpc_servers() {
-  static const LostServer lost_server = find_lost_server();
-  const char *endpoint = lost_server == nullptr ? nullptr : lost_server();
+  static const LostServer kLostServer = find_lost_server();
+  const char *endpoint = kLostServer == nullptr ? nullptr : kLostServer();
   if (endpoint != nullptr) {
     throw Error(ErrorCode::kDeviceLost,
                 "the RPC server " + rpc_server_name(endpoint) + " was lost");

@@ -45,7 +45,10 @@ void TokenHistory::count(Token token, std::int32_t change) {
   const auto at = std::ranges::lower_bound(counts_, token, {}, &TokenCount::token);
   if (at == counts_.end() || at->token != token) {
     counts_.insert(at, {token, change});
-  } else if ((at->n += change) == 0) {
+    return;
+  }
+  at->n += change;
+  if (at->n == 0) {
     counts_.erase(at);
   }
 }

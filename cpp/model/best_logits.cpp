@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -99,7 +100,7 @@ void take_best(std::span<const float> logits, std::size_t k, const TokenMask *ma
     }
     for (; open != 0; open &= open - 1) {
       const auto i = static_cast<std::size_t>(std::countr_zero(open));
-      if (best.can_enter(block[i]) && block[i] == block[i]) {
+      if (best.can_enter(block[i]) && !std::isnan(block[i])) {
         best.add(static_cast<Token>(begin + i), block[i]);
       }
     }

@@ -105,10 +105,11 @@ void DraftProposer::forget(SeqId seq) {
 
 // Runs what the memory lacks, as far as one batch goes; whoever lacks more waits for the next step.
 void DraftProposer::catch_up(std::vector<Job> &jobs) {
-  const auto n_left = [this](const Job &job) {
-    return job.wish->tokens.size() - held(job.wish->seq).tokens.size();
+  const auto shortest_first = [this](const Job &job) {
+    const DraftWish &wish = *job.wish;
+    return std::pair(wish.tokens.size() - held(wish.seq).tokens.size(), wish.seq);
   };
-  std::ranges::stable_sort(jobs, {}, n_left);
+  std::ranges::sort(jobs, {}, shortest_first);
   DecodeStatus status = DecodeStatus::kNoCells;
   while (!jobs.empty() && status == DecodeStatus::kNoCells) {
     const Batch batch = rows_to_catch_up(jobs);

@@ -76,7 +76,7 @@ private:
   const float p_min_;
   std::vector<Held> held_;
   RowCost cost_;
-  std::minstd_rand random_;
+  std::minstd_rand random_{std::random_device{}()};
   std::uint64_t n_calls_ = 0;
 };
 

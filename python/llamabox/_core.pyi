@@ -52,7 +52,6 @@ __all__: list[str] = [
     "LogitBias",
     "LoraInfo",
     "LoraScale",
-    "MediaKind",
     "MediaPlace",
     "ModelInfo",
     "ModelParams",
@@ -110,53 +109,19 @@ __all__: list[str] = [
     "system_info",
 ]
 
-class MediaKind:
-    """
-    What a part of a message is.
-
-    Members:
-
-      IMAGE
-
-      AUDIO
-    """
-
-    AUDIO: typing.ClassVar[MediaKind]
-    IMAGE: typing.ClassVar[MediaKind]
-    __members__: typing.ClassVar[dict[str, MediaKind]]
-    @typing.overload
-    def __eq__(self, other: MediaKind) -> bool: ...
-    @typing.overload
-    def __eq__(self, other: typing.Any) -> bool: ...
-    def __getstate__(self) -> int: ...
-    def __hash__(self) -> int: ...
-    def __index__(self) -> int: ...
-    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-    def __int__(self) -> int: ...
-    @typing.overload
-    def __ne__(self, other: MediaKind) -> bool: ...
-    @typing.overload
-    def __ne__(self, other: typing.Any) -> bool: ...
-    def __repr__(self) -> str: ...
-    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-    def __str__(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def value(self) -> int: ...
-
 class MediaPlace:
     """
-    A picture (RGB bytes) or a sound (a file), before byte `at` of a message's content.
+    A picture (RGB bytes and its size) or a sound (a file), before byte `at` of a message's content.
     """
     def __init__(
         self,
         *,
-        kind: MediaKind,
         content: typing_extensions.Buffer,
         hash: typing.SupportsInt | typing.SupportsIndex,
-        width: typing.SupportsInt | typing.SupportsIndex = 0,
-        height: typing.SupportsInt | typing.SupportsIndex = 0,
+        size: tuple[
+            typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex
+        ]
+        | None = None,
         at: typing.SupportsInt | typing.SupportsIndex = 0,
         path: str = "",
     ) -> None: ...

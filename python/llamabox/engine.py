@@ -29,7 +29,6 @@ class CoreModule(Protocol):
 
     ChatMessage: type[_core.ChatMessage]
     ChatPrompt: type[_core.ChatPrompt]
-    MediaKind: type[_core.MediaKind]
     MediaPlace: type[_core.MediaPlace]
     Continuation: type[_core.Continuation]
     Tool: type[_core.Tool]

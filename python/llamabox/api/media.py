@@ -124,11 +124,9 @@ class MediaLoader:
             refuse(part.path, str(error))
         size = f"{picture.width}x{picture.height}:".encode()
         place = core.MediaPlace(
-            kind=core.MediaKind.IMAGE,
             content=picture.rgb,
             hash=self._digest(size, picture.rgb),
-            width=picture.width,
-            height=picture.height,
+            size=(picture.width, picture.height),
             at=part.at,
             path=part.path,
         )
@@ -139,7 +137,6 @@ class MediaLoader:
     ) -> tuple[_core.MediaPlace, int]:
         data = self._file(part) if fetched is None else fetched
         place = core.MediaPlace(
-            kind=core.MediaKind.AUDIO,
             content=data,
             hash=self._digest(b"sound:", data),
             at=part.at,
