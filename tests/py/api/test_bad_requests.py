@@ -207,7 +207,7 @@ _NAMED = [
     (
         "/v1/chat/completions",
         {"messages": [{"role": "u", "content": [{"type": "image_url", "image_url": {}}]}]},
-        "messages[0].content[0].type",
+        "messages[0].content[0].image_url.url",
     ),
     (
         "/v1/chat/completions",

@@ -84,9 +84,10 @@ NAMES = [f"{route} {name}" for route in ROUTES for name in CASES[route]]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    # One slot, so that a prompt that was asked before is in its cells already.
+    # One slot with cells of its own, so that a prompt that was asked before is in the same ones.
     config = demo_config(
         engine__n_slots=1,
+        engine__kv_unified=False,
         engine__n_threads=1,
         adapters__loras=((LORA, 1.0),),
         adapters__apply_loras=False,

@@ -67,7 +67,7 @@ def test_choices_are_counted_by_how_they_ended(start_server: StartServer) -> Non
 
 def test_the_histograms(start_server: StartServer) -> None:
     server = start_server()
-    server.post("/v1/completions", completion("hello", n=2))
+    server.post("/v1/completions", completion("hello" * 8, n=2))
     found = samples(server)
     counts = {
         "time_to_first_token_seconds": 1,
@@ -82,11 +82,11 @@ def test_the_histograms(start_server: StartServer) -> None:
         assert found[f'llamabox:{name}_bucket{{le="+Inf"}}'] == count
         buckets = [v for k, v in found.items() if k.startswith(f"llamabox:{name}_bucket")]
         assert buckets == sorted(buckets)
-    assert found["llamabox:prompt_tokens_sum"] == 5
+    assert found["llamabox:prompt_tokens_sum"] == 40
     assert found["llamabox:output_tokens_sum"] == 32
     assert 'llamabox:time_to_first_token_seconds_bucket{le="0.1"}' in found
-    assert found["llamabox:prefix_cache_queried_tokens_total"] == 10
-    assert found["llamabox:prefix_cache_hit_tokens_total"] == 4
+    assert found["llamabox:prefix_cache_queried_tokens_total"] == 80
+    assert found["llamabox:prefix_cache_hit_tokens_total"] == 39
 
 
 def test_the_dashboard_asks_only_for_metrics_that_exist(start_server: StartServer) -> None:

@@ -93,6 +93,8 @@ def test_the_description_has_every_route_and_field(server: LiveServer) -> None:
     assert len(ids) == len(set(ids))
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
+            if "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
+                continue  # test_transcriptions
             body = chat() if "chat" in path else {**completion(), "content": "a", "tokens": [104]}
             body |= {"messages": chat()["messages"]} if path == "/apply-template" else {}
             body |= {"input_prefix": "a", "input_suffix": "b"} if path == "/infill" else {}
