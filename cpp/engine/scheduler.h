@@ -29,8 +29,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
