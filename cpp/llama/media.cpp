@@ -147,8 +147,7 @@ std::vector<float> LlamaMedia::encode(const MediaChunk &chunk, SliceGate &gate) 
     throw Error(ErrorCode::kInternal, "the projector failed");
   }
   const float *first = mtmd_get_output_embd(context_.get());
-  std::vector<float> rows(first,
-                          first + n_embd_ * mtmd_input_chunk_get_n_tokens(ours.owned.get()));
+  std::vector<float> rows(first, first + n_embd_ * mtmd_input_chunk_get_n_tokens(ours.owned.get()));
   if (!std::ranges::all_of(rows, [](float value) { return std::isfinite(value); })) {
     throw Error(ErrorCode::kInternal, "the projector gave what is no number");
   }
