@@ -141,9 +141,7 @@ void Engine::end_rest(const Error &reason) {
     registry_.ended(id);
     events.push_back(std::move(event));
   }
-  Stats last = scheduler_->stats();
-  last.healthy = reason.code() == ErrorCode::kUnavailable; // it was only stopped
-  stats_.set(last);
+  stats_.set(scheduler_->stats());
   channel_.push_batch(events);
 }
 

@@ -203,6 +203,8 @@ void Scheduler::end_request(LiveRequest &request, const Error *error,
 }
 
 void Scheduler::end_all(const Error &reason) {
+  // Before any event: who reads one finds the engine as it is.
+  stats_.healthy = reason.code() == ErrorCode::kUnavailable; // it was only stopped
   while (!live_.empty()) {
     end_request(*live_.begin()->second, &reason, nullptr);
   }
