@@ -5,18 +5,36 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import Image
 
 from api_harness import LiveServer, Reply
 from conftest import CONFIG
+from fake_core import fake_image_engine
 
 PATH = "/v1/images/generations"
 EDITS = "/v1/images/edits"
 SIZE = "256x256"
 SIDE = 256
 IMAGES = CONFIG.replace(images__enabled=True)
+Start = Callable[..., LiveServer]
+
+
+def image_servers() -> Iterator[Start]:
+    """What starts image servers, all closed at the end; ``config`` fields are named as in
+    ``ServerConfig.replace``."""
+    servers: list[LiveServer] = []
+
+    def started(config: dict[str, Any] | None = None, **model: Any) -> LiveServer:
+        engine = fake_image_engine(**model)
+        servers.append(LiveServer(engine, IMAGES.replace(**config or {})))
+        return servers[-1]
+
+    yield started
+    for server in servers:
+        server.close()
 
 
 def wanted(**fields: Any) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import orjson
 from llamabox.api.checks import check_loras
 from llamabox.api.image_call import ImageCall
 from llamabox.api.json_body import parse_array
+from llamabox.api.lora import describe_loras, no_loras
 from llamabox.errors import InvalidArgumentError
-from llamabox.http.message import Response, error_response
+from llamabox.http.message import Response
 from llamabox.image_names import family_defaults
 
 
@@ -54,14 +55,7 @@ async def image_models(call: ImageCall) -> Response:
 
 async def list_image_loras(call: ImageCall) -> Response:
     """The adapters with the scale at the start and the one that counts now."""
-    if not call.engine.info.loras:
-        return _no_loras()
-    scales = call.engine.lora_scales
-    adapters = [
-        {"id": at, "path": lora.path, "scale": scales[at], "init_scale": lora.scale}
-        for at, lora in enumerate(call.engine.info.loras)
-    ]
-    return Response(200, orjson.dumps(adapters))
+    return describe_loras(call.engine.info.loras, call.engine.lora_scales)
 
 
 async def set_image_loras(call: ImageCall) -> Response:
@@ -71,18 +65,10 @@ async def set_image_loras(call: ImageCall) -> Response:
     """
     n_loras = len(call.engine.info.loras)
     if not n_loras:
-        return _no_loras()
+        return no_loras()
     given = dict(check_loras(parse_array(call.request.body), "lora"))
     for at in given:
         if at >= n_loras:
             raise InvalidArgumentError(f"lora names the adapter {at}; there are {n_loras}", "lora")
     call.engine.lora_scales = [given.get(at, 0.0) for at in range(n_loras)]
     return Response(200, orjson.dumps({"success": True}))
-
-
-def _no_loras() -> Response:
-    return error_response(
-        404,
-        "no LoRA adapter is loaded: the server needs --lora or --lora-scaled",
-        "not_found_error",
-    )

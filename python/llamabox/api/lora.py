@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -24,12 +25,18 @@ def lora_scales(core: CoreModule, loras: list[tuple[int, float]]) -> list[_core.
 
 async def list_loras(call: Call) -> Response:
     """The adapters with the scale at the start and the one that counts now."""
-    if not call.engine.info.loras:
-        return _no_loras()
-    scales = call.engine.lora_scales
+    return describe_loras(call.engine.info.loras, call.engine.lora_scales)
+
+
+def describe_loras(
+    loras: Sequence[_core.LoraInfo | _core.ImageLoraInfo], scales: Sequence[float]
+) -> Response:
+    """Adapters of any kind of model, with the scales that count now."""
+    if not loras:
+        return no_loras()
     adapters = [
         {"id": at, "path": lora.path, "scale": scales[at], "init_scale": lora.scale}
-        for at, lora in enumerate(call.engine.info.loras)
+        for at, lora in enumerate(loras)
     ]
     return Response(200, orjson.dumps(adapters))
 
@@ -40,7 +47,7 @@ async def set_loras(call: Call) -> Response:
     Raises LlamaboxError.
     """
     if not call.engine.info.loras:
-        return _no_loras()
+        return no_loras()
     loras = check_loras(parse_array(call.request.body), "lora")
     core = call.engine.core
     side = core.SideCall(kind=core.SideKind.SET_LORA, loras=lora_scales(core, loras))
@@ -50,7 +57,8 @@ async def set_loras(call: Call) -> Response:
     return Response(200, orjson.dumps({"success": True}))
 
 
-def _no_loras() -> Response:
+def no_loras() -> Response:
+    """The answer of a server without adapters."""
     return error_response(
         404,
         "no LoRA adapter is loaded: the server needs --lora or --lora-scaled",

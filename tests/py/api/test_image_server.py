@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from api_harness import LiveServer
-from fake_core import fake_image_engine
 from image_harness import (
     EDITS,
-    IMAGES,
     PATH,
+    Start,
+    image_servers,
     pixels,
     wanted,
 )
 
-Start = Callable[..., LiveServer]
-
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts image servers; ``config`` fields are named as in ``ServerConfig.replace``."""
-    servers: list[LiveServer] = []
-
-    def started(config: dict[str, Any] | None = None, **model: Any) -> LiveServer:
-        engine = fake_image_engine(**model)
-        servers.append(LiveServer(engine, IMAGES.replace(**config or {})))
-        return servers[-1]
-
-    yield started
-    for server in servers:
-        server.close()
+    yield from image_servers()
 
 
 @pytest.fixture(scope="module")
 def images() -> Iterator[LiveServer]:
-    live = LiveServer(fake_image_engine(), IMAGES)
-    yield live
-    live.close()
+    for start in image_servers():
+        yield start()
 
 
 REFUSED = [
