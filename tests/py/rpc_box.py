@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import subprocess
 import sys
+import urllib.request
 
 from box_process import TIMEOUT_S, Box
 
@@ -99,3 +101,21 @@ def tensor(number: int, place: tuple[int, int], *, op: int = 0, source: int = 0)
         number, 0, buffer, n, 1, 1, 1, 4, 4 * n, 4 * n, 4 * n, op, *(0,) * 16, flags,
         source, *(0,) * 9, 0, 0, address, b"", 0,
     )  # fmt: skip
+
+
+def complete(server: Box) -> str:
+    """The greedy text after a fixed prompt."""
+    body = json.dumps({"prompt": "Once upon", "max_tokens": 24, "temperature": 0}).encode()
+    url = f"http://127.0.0.1:{server.port}/v1/completions"
+    with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
+        text: str = json.load(reply)["choices"][0]["text"]
+    return text
+
+
+def text_of(*words: str) -> str:
+    """The same from a server of its own that is started with these words."""
+    server = Box("-c", "512", "-np", "2", "-t", "1", "--temp", "0", *words)
+    try:
+        return complete(server)
+    finally:
+        assert server.stop() == 0

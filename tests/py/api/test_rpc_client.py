@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from box_process import TIMEOUT_S, Box
+from box_process import TIMEOUT_S
 from fake_core import ROOT
 from llamabox.models import DEMO_MODEL
 from real_core import provide_core
-from rpc_box import RpcBox, free_port
+from rpc_box import RpcBox, free_port, text_of
 
 provide_core()
 
 _MODELS = Path(__file__).parents[2] / "models"
-_BASE = ("-c", "512", "-np", "2", "-t", "1", "--temp", "0")
 _TOOLS = os.environ.get("LLAMABOX_UPSTREAM_TOOLS", str(ROOT / "build/bench/bin"))
 _STOCK = Path(_TOOLS) / "llama-completion"
 _STOCK_SERVER = Path(_TOOLS) / "ggml-rpc-server"
@@ -38,29 +35,13 @@ def lenders() -> Iterator[tuple[RpcBox, RpcBox]]:
         assert box.stop() == 0
 
 
-def _text(*words: str) -> str:
-    server = Box(*_BASE, *words)
-    try:
-        return _complete(server)
-    finally:
-        assert server.stop() == 0
-
-
-def _complete(server: Box) -> str:
-    body = json.dumps({"prompt": "Once upon", "max_tokens": 24, "temperature": 0}).encode()
-    url = f"http://127.0.0.1:{server.port}/v1/completions"
-    with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
-        text: str = json.load(reply)["choices"][0]["text"]
-    return text
-
-
 @pytest.mark.parametrize("model", [DEMO_MODEL, _MODELS / "moe.gguf", _MODELS / "mamba.gguf"])
 def test_text_split_over_two_servers_is_the_local_text(
     lenders: tuple[RpcBox, RpcBox], model: Path
 ) -> None:
-    local = _text("-m", str(model))
+    local = text_of("-m", str(model))
     servers = ",".join(box.endpoint for box in lenders)
-    split = _text("-m", str(model), "--rpc", servers, "--tensor-split", "1,1")
+    split = text_of("-m", str(model), "--rpc", servers, "--tensor-split", "1,1")
     assert split == local
     for box in lenders:
         box.wait_for(r"(rpc client ended: .* graphs=[1-9])")
@@ -126,14 +107,14 @@ def _stock_text(command: list[str]) -> bytes:
 @pytest.mark.skipif(not _STOCK_SERVER.exists(), reason="upstream's own tools are not built here")
 @pytest.mark.parametrize("model", [DEMO_MODEL, _MODELS / "moe.gguf", _MODELS / "mamba.gguf"])
 def test_our_client_says_the_same_over_upstreams_own_server(model: Path) -> None:
-    local = _text("-m", str(model))
+    local = text_of("-m", str(model))
     port = free_port()
     command = [str(_STOCK_SERVER), "-H", "127.0.0.1", "-p", str(port), "-t", "1", "-d", "CPU"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stock:
         try:
             while not _is_open(port):
                 assert stock.poll() is None
-            split = _text("-m", str(model), "--rpc", f"127.0.0.1:{port}", "--tensor-split", "1")
+            split = text_of("-m", str(model), "--rpc", f"127.0.0.1:{port}", "--tensor-split", "1")
         finally:
             stock.kill()
     assert split == local

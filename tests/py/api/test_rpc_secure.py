@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import urllib.error
@@ -15,12 +14,13 @@ import pytest
 from box_process import TIMEOUT_S, Box
 from llamabox.models import DEMO_MODEL
 from real_core import provide_core
-from rpc_box import RpcBox, RpcClient
+from rpc_box import RpcBox, RpcClient, complete, text_of
 from tls_pair import make_pair
 
 provide_core()
 
-_BASE = ("-c", "512", "-np", "2", "-t", "1", "--temp", "0", "-m", str(DEMO_MODEL))
+_MODEL = ("-m", str(DEMO_MODEL))
+_BASE = ("-c", "512", "-np", "2", "-t", "1", "--temp", "0", *_MODEL)
 _TOKEN = "a-token-of-nobody"  # a made-up one
 
 
@@ -44,22 +44,6 @@ def lenders(pair: tuple[str, str]) -> Iterator[tuple[RpcBox, RpcBox]]:
         assert box.stop() == 0
 
 
-def _text(*words: str) -> str:
-    server = Box(*_BASE, *words)
-    try:
-        return complete(server)
-    finally:
-        assert server.stop() == 0
-
-
-def complete(server: Box) -> str:
-    body = json.dumps({"prompt": "Once upon", "max_tokens": 24, "temperature": 0}).encode()
-    url = f"http://127.0.0.1:{server.port}/v1/completions"
-    with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
-        text: str = json.load(reply)["choices"][0]["text"]
-    return text
-
-
 def _devices(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "llamabox", *words, "--list-devices"]
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -70,7 +54,7 @@ def test_text_split_over_two_secured_servers_is_the_local_text(
 ) -> None:
     servers = ",".join(box.endpoint for box in lenders)
     words = ("--rpc", servers, "--tensor-split", "1,1", "--rpc-token", _TOKEN)
-    assert _text(*words, "--rpc-ssl-ca-file", pair[0]) == _text()
+    assert text_of(*_MODEL, *words, "--rpc-ssl-ca-file", pair[0]) == text_of(*_MODEL)
     for box in lenders:
         box.wait_for(r"(rpc client ended: peer=127.0.0.1:\d+ .* graphs=[1-9])")
 
