@@ -1,7 +1,7 @@
 // Loading a model with llama.cpp.
 #include "bindings/register.h"
 #include "bindings/value_class.h"
-#include "llama/make_engine.h"
+#include "llama/load_models.h"
 #include "llama/params.h"
 
 namespace py = pybind11;

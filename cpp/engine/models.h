@@ -1,4 +1,4 @@
-// Everything an engine needs of a model, wired in one place (llama/make_engine, or the fakes).
+// Everything an engine needs of a model, wired in one place (llama/load_models, or the fakes).
 // Thread rule: see each member's header. Guarantee: members are declared so that users die before
 // what they use. Covered by the engine tests and load_test.
 #pragma once

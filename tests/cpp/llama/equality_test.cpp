@@ -2,7 +2,7 @@
 // and ggml computes one row with other kernels than several, so a text may differ from where the
 // two best logits of the undisturbed run are closer than kTie; never on trained weights.
 #include "engine/scheduler.h"
-#include "llama/make_engine.h"
+#include "llama/load_models.h"
 
 #include <doctest/doctest.h>
 

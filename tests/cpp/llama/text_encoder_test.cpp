@@ -1,6 +1,6 @@
 // Embeddings and scores on tiny models: what shares a pass changes nothing, every pooling against
 // the vectors of the tokens, what a model is for.
-#include "llama/make_engine.h"
+#include "llama/load_models.h"
 #include "tiny_model.h"
 
 #include <doctest/doctest.h>

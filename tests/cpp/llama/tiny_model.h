@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "engine/models.h"
-#include "llama/make_engine.h"
+#include "llama/load_models.h"
 
 #include <doctest/doctest.h>
 

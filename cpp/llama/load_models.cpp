@@ -1,4 +1,4 @@
-#include "llama/make_engine.h"
+#include "llama/load_models.h"
 
 #include "base/error.h"
 #include "guard/gguf_projector.h"
