@@ -19,6 +19,7 @@ import uvloop
 from llamabox import _core
 from llamabox.config import ServerConfig
 from llamabox.errors import LlamaboxError
+from llamabox.http.application import Application
 from llamabox.http.bind import bind
 from llamabox.http.exchange import Exchange
 from llamabox.http.limits import Limits
@@ -123,7 +124,7 @@ async def _serve_metrics(config: ServerConfig, server: _core.RpcServer) -> HttpS
     router = Router()
     router.add("GET", "/metrics", page, public=True)
     router.add("GET", "/health", health, public=True)
-    http = HttpServer(router, Limits(), logging.getLogger("llamabox.http"))
+    http = HttpServer(Application(router), Limits(), logging.getLogger("llamabox.http"))
     await http.start(bind(rpc.host, rpc.metrics_port))
     return http
 

@@ -25,6 +25,7 @@ from llamabox.api.sampling_fields import sampling_params
 from llamabox.config import HttpConfig, ServerConfig
 from llamabox.engine import CoreModule, Engine
 from llamabox.errors import DeviceLostError, LlamaboxError
+from llamabox.http.application import Application
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
 from llamabox.http.service import ServerOptions
@@ -88,7 +89,6 @@ def server_options(config: ServerConfig, app: App) -> ServerOptions:
         large_body=app.router.large_body,
         server_name="llama-box",
         quiet_paths=app.probes,
-        answered=app.answered,
     )
 
 
@@ -103,7 +103,7 @@ class Worker:
         self._app.waiting = config.process.restart_count > 0 and bool(config.placement.rpc)
         self._load = load or functools.partial(_load, waiting=self._set_waiting)
         self._server = HttpServer(
-            self._app,
+            Application(self._app, self._app.answered),
             limits,
             logging.getLogger("llamabox.http"),
             server_options(config, self._app),

@@ -18,6 +18,7 @@ from llamabox.api.app import App
 from llamabox.api.call import Settings
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
+from llamabox.http.application import Application
 from llamabox.http.bind import bind
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
@@ -135,7 +136,9 @@ class LiveServer:
         self._stop = asyncio.Event()
         log = logging.getLogger("test.http")
         options = server_options(self.app.settings.config, self.app)
-        self._server = HttpServer(self.app, self.limits, log, options)
+        self._server = HttpServer(
+            Application(self.app, self.app.answered), self.limits, log, options
+        )
         await self._server.start([self._socket])
         if self.engine is not None:
             self.engine.start()

@@ -10,6 +10,7 @@ from typing import Any
 
 import h11
 
+from llamabox.http.application import Application
 from llamabox.http.connection import Connection
 from llamabox.http.exchange import Exchange
 from llamabox.http.limits import Limits
@@ -161,9 +162,9 @@ class Client:
             return await handler(request, exchange)
 
         log = logging.getLogger("llamabox.http.test")
-        self.service = Service(spy, limits or Limits(), log, options or ServerOptions(), self.loop)
+        self.service = Service(limits or Limits(), log, options or ServerOptions(), self.loop)
         self.transport = MockTransport(self.loop)
-        self.connection = Connection(self.service)
+        self.connection = Connection(self.service, Application(spy))
         self.transport.protocol = self.connection
         self.connection.connection_made(self.transport)
         self.waiting = b""

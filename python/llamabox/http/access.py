@@ -15,7 +15,6 @@ _PATH_CHARACTERS = 256
 
 def log_access(service: Service, exchange: Exchange) -> None:
     """The line at the end of every request; 499 stands for an answer that was broken off."""
-    service.options.answered(exchange)
     head = exchange.head
     if head is not None and head.path in service.options.quiet_paths:
         return

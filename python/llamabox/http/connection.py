@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import cast
 
 from llamabox.http.access import client_text, log_access, log_failure
+from llamabox.http.application import Application
 from llamabox.http.cycle import answer
 from llamabox.http.exchange import Exchange
 from llamabox.http.flow import Deadline, FlowControl
@@ -38,8 +39,9 @@ class Phase(Enum):
 class Connection(asyncio.Protocol):
     """The protocol object of one connection."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, application: Application) -> None:
         self._service = service
+        self._application = application
         self._limits = service.limits
         self._deadline = Deadline(service.loop, self._expired)
         self._watch_period = min(1.0, service.limits.write_stall_s / 4)
@@ -215,7 +217,7 @@ class Connection(asyncio.Protocol):
 
     async def _handle(self, request: Request, exchange: Exchange) -> None:
         try:
-            await answer(self._service, request, exchange)
+            await answer(self._service, self._application, request, exchange)
         finally:
             self._handler_runs = False
             self._end_exchange(exchange)
@@ -226,6 +228,7 @@ class Connection(asyncio.Protocol):
             self._intake.release()
         self._intake = None
         self._exchange = None
+        self._application.answered(exchange)
         log_access(self._service, exchange)
 
     def _after_answer(self, exchange: Exchange) -> None:
@@ -249,9 +252,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: HttpError) -> None:
         """Answers a request that cannot be read on; the rest of the input is thrown away."""
-        exchange = self._exchange
-        if exchange is None:
-            exchange = Exchange(self._service, self._flow, self._client, None)
+        exchange = self._exchange or Exchange(self._service, self._flow, self._client, None)
         exchange.closes_connection = True
         exchange.send_now(error.response())
         self._end_exchange(exchange)
@@ -259,8 +260,7 @@ class Connection(asyncio.Protocol):
         if self._eof:
             self._close()
             return
-        # Closing now, with input unread, would reset the connection before the client has read
-        # the answer.
+        # Closing with input unread would reset the connection before the client reads the answer.
         self._phase = Phase.LINGERING
         self._deadline.set(self._service.loop.time() + self._limits.linger_s)
         # A client that has reset the connection meanwhile cannot be told; the loss comes next.

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from llamabox.http.access import log_failure
+from llamabox.http.application import Application
 from llamabox.http.exchange import Exchange
 from llamabox.http.message import HttpError, Request, Response, error_response
 from llamabox.http.service import Service
 
 
-async def answer(service: Service, request: Request, exchange: Exchange) -> None:
+async def answer(
+    service: Service, application: Application, request: Request, exchange: Exchange
+) -> None:
     """Runs the handler and sends what it returned.
 
     Afterwards the exchange is finished, or its answer was broken off: the client went away, or the
     handler failed when the head was out.
     """
     try:
-        response = await _handle(service, request, exchange)
+        if request.method == "OPTIONS":
+            response: Response | None = service.options.cors.preflight(request.headers)
+        else:
+            response = await application.handler(request, exchange)
         if response is not None and not exchange.started:
             await exchange.send(response)
         elif exchange.streams:
@@ -27,12 +33,6 @@ async def answer(service: Service, request: Request, exchange: Exchange) -> None
     except Exception as error:
         log_failure(service.log, "handler failed", exchange, error)
         _send_error(exchange, error_response(500, "internal error", "server_error"))
-
-
-async def _handle(service: Service, request: Request, exchange: Exchange) -> Response | None:
-    if request.method == "OPTIONS":
-        return service.options.cors.preflight(request.headers)
-    return await service.handler(request, exchange)
 
 
 def _send_error(exchange: Exchange, response: Response) -> None:

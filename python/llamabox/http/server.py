@@ -12,13 +12,11 @@ import logging
 import math
 import os
 import socket
-from collections.abc import Awaitable, Callable
 
+from llamabox.http.application import Application
 from llamabox.http.bind import bind
 from llamabox.http.connection import Connection
-from llamabox.http.exchange import Exchange
 from llamabox.http.limits import Limits, connection_cap
-from llamabox.http.message import Request, Response
 from llamabox.http.service import ServerOptions, Service
 from llamabox.http.tls import tls_arguments
 from llamabox.log import fields
@@ -32,21 +30,16 @@ _NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class HttpServer:
-    """Serves one handler on sockets that others bound.
-
-    ``handler`` gets every request but OPTIONS. It returns a Response, or streams through the
-    exchange and returns None. It may raise HttpError; any other exception becomes a 500, or breaks
-    the stream off when that has begun.
-    """
+    """Serves one application on sockets that others bound."""
 
     def __init__(
         self,
-        handler: Callable[[Request, Exchange], Awaitable[Response | None]],
+        application: Application,
         limits: Limits,
         log: logging.Logger,
         options: ServerOptions | None = None,
     ) -> None:
-        self._handler = handler
+        self._application = application
         self._limits = limits
         self._log = log
         self._options = options or ServerOptions()
@@ -66,7 +59,7 @@ class HttpServer:
     async def start(self, socks: list[socket.socket]) -> None:
         """Listens on bound sockets and begins to accept. The server closes them in the end."""
         loop = asyncio.get_running_loop()
-        self._service = Service(self._handler, self._limits, self._log, self._options, loop)
+        self._service = Service(self._limits, self._log, self._options, loop)
         self._service.connection_closed = self._connection_closed
         for sock in socks:
             sock.listen(self._limits.backlog)
@@ -182,7 +175,7 @@ class HttpServer:
         assert service is not None
         try:
             await service.loop.connect_accepted_socket(
-                lambda: Connection(service), sock, **tls_arguments(service)
+                lambda: Connection(service, self._application), sock, **tls_arguments(service)
             )
         except OSError as error:
             sock.close()

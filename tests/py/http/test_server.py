@@ -18,6 +18,7 @@ import pytest
 import uvloop
 
 from llamabox.http import server as server_module
+from llamabox.http.application import Application
 from llamabox.http.exchange import Exchange
 from llamabox.http.limits import Limits
 from llamabox.http.message import Request, Response
@@ -49,7 +50,7 @@ async def serving(
     handler: Any = echo, limits: Limits | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[tuple[HttpServer, Any]]:
     sockets = bind(host, 0)
-    server = HttpServer(handler, limits or Limits(), LOG)
+    server = HttpServer(Application(handler), limits or Limits(), LOG)
     await server.start(sockets)
     try:
         yield server, sockets[0].getsockname()
@@ -284,7 +285,7 @@ def test_accepting_pauses_when_descriptors_run_out(
     async def main() -> None:
         (sock,) = bind("127.0.0.1", 0)
         listener = Listener(sock)
-        server = HttpServer(echo, replace(Limits(), accept_pause_s=0.001), LOG)
+        server = HttpServer(Application(echo), replace(Limits(), accept_pause_s=0.001), LOG)
         await server.start([listener])  # type: ignore[list-item]
         assert (await ask(sock.getsockname())).startswith(b"HTTP/1.1 200 ")
         assert listener.failures == 0

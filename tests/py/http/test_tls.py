@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from llamabox.http.application import Application
 from llamabox.http.exchange import Exchange
 from llamabox.http.gate import Gate
 from llamabox.http.limits import Limits
@@ -68,7 +69,7 @@ async def serving(
 ) -> AsyncIterator[tuple[int, HttpServer]]:
     sockets = bind("127.0.0.1", 0)
     options = ServerOptions(tls=server_context(*pair), gate=gate or Gate())
-    server = HttpServer(handler, limits or Limits(), LOG, options)
+    server = HttpServer(Application(handler), limits or Limits(), LOG, options)
     await server.start(sockets)
     try:
         yield sockets[0].getsockname()[1], server
