@@ -61,6 +61,7 @@ def _door(pair: tuple[str, str], *tokens: str) -> Iterator[tuple[str, list[str]]
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join(_PATIENCE_S)
+        loop.close()
         listener.close()
 
 
