@@ -23,6 +23,7 @@ CPP_LAYERS: dict[str, set[str]] = {
 UPSTREAM_LAYERS = {"llama", "image", "rpc"}
 SYSTEM_HEADER = re.compile(
     r"[a-z_0-9]+$|c?(errno|fcntl|poll|pthread|sched|signal|spawn|unistd|dlfcn|netdb)\.h$"
+    r"|(io|windows|winsock2|ws2tcpip)\.h$"
     r"|(sys|netinet|arpa|linux|mach)/[\w/]+\.h$"
 )
 

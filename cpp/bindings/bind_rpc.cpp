@@ -1,4 +1,5 @@
 // The RPC server: its settings, and a call that serves until another thread stops it.
+#include "base/wake_fd.h"
 #include "bindings/register.h"
 #include "bindings/value_class.h"
 #include "llama/device.h"
@@ -6,9 +7,7 @@
 #include "rpc/client.h"
 #include "rpc/service.h"
 
-#include <cerrno>
 #include <string>
-#include <unistd.h>
 
 namespace py = pybind11;
 
@@ -17,11 +16,7 @@ namespace {
 
 // As upstream's lines: the threads that log may never take the GIL.
 RpcServer::Log log_to(int fd) {
-  return [fd](const std::string &text) {
-    const std::string line = "info\t" + text + '\n';
-    while (write(fd, line.data(), line.size()) < 0 && errno == EINTR) {
-    }
-  };
+  return [fd](const std::string &text) { write_line(fd, "info\t" + text + '\n'); };
 }
 
 void register_stats(py::module_ &m) {

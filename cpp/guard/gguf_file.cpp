@@ -1,6 +1,7 @@
 #include "guard/gguf_file.h"
 
 #include "base/error.h"
+#include "base/file_path.h"
 
 #include <algorithm>
 #include <array>
@@ -32,7 +33,8 @@ std::string quote_name(std::string_view text) {
 
 GgufFile::GgufFile(const std::string &path) : path_(path) {
   std::error_code ec;
-  const std::filesystem::file_status status = std::filesystem::status(path, ec);
+  const std::filesystem::path file = path_of(path);
+  const std::filesystem::file_status status = std::filesystem::status(file, ec);
   if (status.type() == std::filesystem::file_type::not_found) {
     refuse_gguf(path, "there is no such file");
   }
@@ -44,11 +46,11 @@ GgufFile::GgufFile(const std::string &path) : path_(path) {
     refuse_gguf(path, std::filesystem::is_directory(status) ? "it is a directory"
                                                             : "it is not a regular file");
   }
-  size_ = std::filesystem::file_size(path, ec);
+  size_ = std::filesystem::file_size(file, ec);
   if (ec) {
     refuse_gguf(path, ec.message());
   }
-  stream_.open(path, std::ios::binary);
+  stream_.open(file, std::ios::binary);
   if (!stream_) {
     refuse_gguf(path, "it cannot be opened for reading");
   }

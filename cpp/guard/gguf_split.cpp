@@ -1,5 +1,6 @@
 #include "guard/gguf_split.h"
 
+#include "base/file_path.h"
 #include "guard/gguf_file.h"
 
 #include <array>
@@ -128,7 +129,7 @@ std::vector<GgufHeader> read_split_parts(const GgufHeader &first) {
   for (std::uint32_t i = 1; i < n_parts; ++i) {
     const std::string path = split_part_path(prefix, i + 1, n_parts);
     std::error_code ec;
-    if (!std::filesystem::exists(path, ec)) {
+    if (!std::filesystem::exists(path_of(path), ec)) {
       refuse_gguf(first.path, "part " + std::to_string(i + 1) + " of " + std::to_string(n_parts) +
                                   " is missing: there is no file '" + path + "'");
     }

@@ -3,17 +3,11 @@
 #include "base/error.h"
 #include "rpc/messages.h"
 #include "rpc/socket_stream.h"
+#include "rpc/sockets.h"
 
 #include "ggml-backend.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 #include <memory>
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace llamabox {
 namespace {
@@ -22,32 +16,6 @@ constexpr std::chrono::milliseconds kPatience{5000};
 
 [[noreturn]] void refuse(const RpcEndpoint &endpoint, const std::string &why) {
   throw Error(ErrorCode::kLoadFailed, "rpc: the server " + endpoint.name + ' ' + why, "rpc");
-}
-
-// A connected socket, or -1 with errno set.
-int dial(const addrinfo &address) {
-  const int fd = socket(address.ai_family, address.ai_socktype, address.ai_protocol);
-  if (fd < 0) {
-    return -1;
-  }
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  int error = connect(fd, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
-  if (error == EINPROGRESS) {
-    pollfd entry{fd, POLLOUT, 0};
-    socklen_t length = sizeof error;
-    if (poll(&entry, 1, static_cast<int>(kPatience.count())) != 1) {
-      error = ETIMEDOUT;
-    } else {
-      getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
-    }
-  }
-  if (error != 0) {
-    close(fd);
-    errno = error;
-    return -1;
-  }
-  return fd;
 }
 
 int dial(const RpcEndpoint &endpoint) {
@@ -65,9 +33,10 @@ int dial(const RpcEndpoint &endpoint) {
     refuse(endpoint, "has no IPv4 address");
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, freeaddrinfo);
-  const int fd = dial(*found);
+  int error = 0;
+  const int fd = sockets::dial(*found, kPatience, error);
   if (fd < 0) {
-    refuse(endpoint, std::string("cannot be reached: ") + std::strerror(errno));
+    refuse(endpoint, "cannot be reached: " + sockets::words_of(error));
   }
   return fd;
 }

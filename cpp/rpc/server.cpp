@@ -2,32 +2,14 @@
 
 #include "rpc/session.h"
 #include "rpc/socket_stream.h"
+#include "rpc/sockets.h"
 
-#include <cerrno>
 #include <cstdio>
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace llamabox {
 namespace {
 
 constexpr int kPauseMs = 100; // when the process has no descriptor left
-
-std::string name_of(const sockaddr_storage &address, socklen_t length) {
-  char host[NI_MAXHOST] = "?";
-  char port[NI_MAXSERV] = "?";
-  getnameinfo(reinterpret_cast<const sockaddr *>(&address), length, host, sizeof host, port,
-              sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-  std::string name = host;
-  if (address.ss_family == AF_INET6) {
-    name.insert(0, 1, '[');
-    name += ']';
-  }
-  return name + ':' + port;
-}
 
 std::string mib(std::uint64_t bytes) {
   char text[32];
@@ -71,7 +53,7 @@ RpcServer::RpcServer(RpcHost &host, std::vector<int> listeners, Log log, RpcLimi
     : host_(host), listeners_(std::move(listeners)), log_(std::move(log)), limits_(limits) {
   for (const int fd : listeners_) {
     // A connection may vanish between poll and accept, which must not block the loop.
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    sockets::set_nonblocking(fd);
   }
 }
 
@@ -83,17 +65,18 @@ void RpcServer::stop() {
 }
 
 void RpcServer::serve() {
-  std::vector<pollfd> entries{{wake_.fd(), POLLIN, 0}};
+  std::vector<pollfd> entries{sockets::entry_of(wake_.fd(), POLLIN)};
   for (const int fd : listeners_) {
-    entries.push_back({fd, POLLIN, 0});
+    entries.push_back(sockets::entry_of(fd, POLLIN));
   }
   while (!stopping_) {
-    if (poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) {
+    if (sockets::wait_for_sockets(entries.data(), entries.size(), -1) < 0 &&
+        !sockets::means_interrupted(sockets::last_error())) {
       break;
     }
-    for (std::size_t i = 1; i < entries.size() && !stopping_; ++i) {
-      if ((entries[i].revents & POLLIN) != 0) {
-        accept_from(entries[i].fd);
+    for (std::size_t i = 0; i < listeners_.size() && !stopping_; ++i) {
+      if ((entries[i + 1].revents & POLLIN) != 0) {
+        accept_from(listeners_[i]);
       }
     }
     remove_done();
@@ -102,18 +85,16 @@ void RpcServer::serve() {
 }
 
 void RpcServer::accept_from(int listener) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  const int fd = accept(listener, reinterpret_cast<sockaddr *>(&address), &length);
+  std::string peer;
+  const int fd = sockets::accept_next(listener, peer);
   if (fd < 0) {
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-      pollfd wake{wake_.fd(), POLLIN, 0};
-      poll(&wake, 1, kPauseMs);
+    if (sockets::means_full_table(sockets::last_error())) {
+      pollfd wake = sockets::entry_of(wake_.fd(), POLLIN);
+      sockets::wait_for_sockets(&wake, 1, kPauseMs);
     }
     return;
   }
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  adopt(fd, name_of(address, length));
+  adopt(fd, peer);
 }
 
 void RpcServer::adopt(int fd, const std::string &peer) {
@@ -122,7 +103,7 @@ void RpcServer::adopt(int fd, const std::string &peer) {
   const auto refuse = [&](const char *why) {
     ++ended_.n_clients_refused;
     log_("rpc client refused: peer=" + peer + " end=\"" + why + '"');
-    close(fd);
+    sockets::close_socket(fd);
   };
   if (stopping_ || clients_.size() >= limits_.n_clients) {
     return refuse(stopping_ ? "stopping" : "as many clients as may be");
@@ -237,7 +218,7 @@ void RpcServer::close_all() {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const Client &client : clients_) {
       if (client.fd >= 0) {
-        shutdown(client.fd, SHUT_RDWR);
+        sockets::shut_down(client.fd);
       }
     }
     rest.splice(rest.end(), clients_); // nothing is added any more

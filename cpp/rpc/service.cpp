@@ -1,6 +1,7 @@
 #include "rpc/service.h"
 
 #include "base/error.h"
+#include "base/file_path.h"
 
 #include <algorithm>
 
@@ -19,7 +20,7 @@ RpcService::RpcService(const RpcParams &params, RpcServer::Log log) {
     add_device(std::nullopt, params);
   }
   if (!params.cache_dir.empty()) {
-    cache_ = std::make_unique<TensorCache>(params.cache_dir, params.cache_limit_bytes);
+    cache_ = std::make_unique<TensorCache>(path_of(params.cache_dir), params.cache_limit_bytes);
   }
   host_.types = ggml_type_table();
   host_.cache = cache_.get();

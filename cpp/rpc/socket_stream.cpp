@@ -1,14 +1,10 @@
 #include "rpc/socket_stream.h"
 
+#include "rpc/sockets.h"
+
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <limits>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace llamabox {
 namespace {
@@ -16,26 +12,14 @@ namespace {
 constexpr std::size_t kBufferBytes = 65536;
 constexpr std::chrono::milliseconds kStall{60000};
 
-void set_option(int fd, int level, int name, int value) {
-  // A socket of another family has no such option, and needs none.
-  static_cast<void>(setsockopt(fd, level, name, &value, sizeof value));
-}
-
 } // namespace
 
 SocketStream::SocketStream(int fd) : fd_(fd), input_(kBufferBytes), stall_(kStall) {
   output_.reserve(kBufferBytes);
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  // A model in use may be silent for days; a peer that is gone is noticed all the same.
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-#ifdef TCP_KEEPIDLE
-  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
-#endif
+  sockets::set_stream_options(fd);
 }
 
-SocketStream::~SocketStream() { close(fd_); }
+SocketStream::~SocketStream() { sockets::close_socket(fd_); }
 
 void SocketStream::set_deadline(Limit limit) {
   deadline_.reset();
@@ -58,27 +42,33 @@ SocketStream::Limit SocketStream::read_limit() const {
 void SocketStream::wait_for(short events, Limit wait) const {
   constexpr std::int64_t kLongest = std::numeric_limits<int>::max();
   const int ms = wait ? static_cast<int>(std::min<std::int64_t>(wait->count(), kLongest)) : -1;
-  pollfd entry{fd_, events, 0};
-  const int n = poll(&entry, 1, ms);
+  pollfd entry = sockets::entry_of(fd_, events);
+  const int n = sockets::wait_for_sockets(&entry, 1, ms);
   if (n == 0) {
     throw Disconnected("timeout");
   }
-  if (n < 0 && errno != EINTR) {
-    throw Disconnected(std::strerror(errno));
+  const int error = n < 0 ? sockets::last_error() : 0;
+  if (error != 0 && !sockets::means_interrupted(error)) {
+    throw Disconnected(sockets::words_of(error));
+  }
+}
+
+// What a call that did nothing calls for: to wait, to try again, or to give up.
+void SocketStream::wait_after(int error, short events, Limit wait) const {
+  if (sockets::means_again(error)) {
+    wait_for(events, wait);
+  } else if (!sockets::means_interrupted(error)) {
+    throw Disconnected(sockets::words_of(error));
   }
 }
 
 std::size_t SocketStream::receive(void *data, std::size_t n, Limit wait) {
   while (true) {
-    const ssize_t got = recv(fd_, data, n, MSG_DONTWAIT);
+    const std::ptrdiff_t got = sockets::receive_some(fd_, data, n);
     if (got >= 0) {
       return static_cast<std::size_t>(got);
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      wait_for(POLLIN, wait);
-    } else if (errno != EINTR) {
-      throw Disconnected(std::strerror(errno));
-    }
+    wait_after(sockets::last_error(), POLLIN, wait);
   }
 }
 
@@ -137,14 +127,12 @@ void SocketStream::flush() {
 
 void SocketStream::send_all(const char *data, std::size_t n) {
   while (n > 0) {
-    const ssize_t sent = send(fd_, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const std::ptrdiff_t sent = sockets::send_some(fd_, data, n);
     if (sent >= 0) {
       data += sent;
       n -= static_cast<std::size_t>(sent);
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      wait_for(POLLOUT, stall_);
-    } else if (errno != EINTR) {
-      throw Disconnected(std::strerror(errno));
+    } else {
+      wait_after(sockets::last_error(), POLLOUT, stall_);
     }
   }
 }

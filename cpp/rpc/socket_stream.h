@@ -44,6 +44,7 @@ private:
   std::size_t receive(void *data, std::size_t n, Limit wait);
   void send_all(const char *data, std::size_t n);
   void wait_for(short events, Limit wait) const;
+  void wait_after(int error, short events, Limit wait) const;
   Limit read_limit() const;
 
   const int fd_;

@@ -1,12 +1,13 @@
 #include "rpc/tensor_cache.h"
 
 #include "base/error.h"
+#include "base/file_path.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <random>
 #include <system_error>
-#include <unistd.h>
 #include <vector>
 
 namespace llamabox {
@@ -25,9 +26,11 @@ struct FileHead {
   Sha256::Digest digest{};
 };
 
+// No two processes choose the same name.
 fs::path part_path(const fs::path &folder) {
+  static const std::string process = std::to_string(std::random_device{}());
   static std::atomic<std::uint64_t> next{0};
-  return folder / (std::to_string(getpid()) + '-' + std::to_string(next++) + kUnfinished);
+  return folder / (process + '-' + std::to_string(next++) + kUnfinished);
 }
 
 template <typename T> bool read_value(std::istream &file, T &value) {
@@ -47,7 +50,7 @@ TensorCache::TensorCache(fs::path folder, std::uint64_t limit_bytes)
     : folder_(std::move(folder)), limit_bytes_(limit_bytes) {
   std::error_code error;
   fs::create_directories(folder_, error);
-  if (!fs::is_directory(folder_, error) || access(folder_.c_str(), R_OK | W_OK | X_OK) != 0) {
+  if (!fs::is_directory(folder_, error) || !may_fill(folder_)) {
     throw Error(ErrorCode::kLoadFailed,
                 "rpc-server-cache-dir: cannot use the folder " + folder_.string(),
                 "rpc-server-cache-dir");

@@ -1,8 +1,10 @@
 #include "base/compute_turns.h"
 #include "base/event_channel.h"
+#include "base/file_path.h"
 #include "base/histogram.h"
 #include "base/inbox.h"
 #include "base/request_registry.h"
+#include "base/wake_fd.h"
 
 #include <doctest/doctest.h>
 
@@ -45,6 +47,30 @@ TEST_CASE("the channel is readable exactly while events wait") {
   auto third = events_of({4});
   channel.push_batch(third);
   CHECK(readable(channel.fd()));
+}
+
+TEST_CASE("any number of signals is one readable state, and none of them waits") {
+  // More than a pair of sockets takes before it is full.
+  constexpr int kMany = 100000;
+  for (const WakeFd::Kind kind : {WakeFd::Kind::kSocketPair, WakeFd::default_kind()}) {
+    WakeFd wake(kind);
+    CHECK_FALSE(readable(wake.fd()));
+    for (int i = 0; i < kMany; ++i) {
+      wake.signal();
+    }
+    CHECK(readable(wake.fd()));
+    wake.clear();
+    CHECK_FALSE(readable(wake.fd()));
+    wake.signal();
+    CHECK(readable(wake.fd()));
+  }
+}
+
+TEST_CASE("the path of a name has its bytes, and a folder that is none cannot be filled") {
+  const std::string name = "models/\xc3\xa4.gguf";
+  CHECK(path_of(name).string() == name);
+  CHECK(may_fill(std::filesystem::temp_directory_path()));
+  CHECK_FALSE(may_fill("no such folder"));
 }
 
 TEST_CASE("an inbox keeps order across threads and wakes its owner") {
