@@ -1,13 +1,13 @@
 // Facts about the build and the machine, and where upstream's log lines go.
+#include "base/wake_fd.h"
 #include "bindings/register.h"
 #include "llama/device.h"
 
 #include <pybind11/stl.h>
 
-#include <cerrno>
 #include <map>
 #include <string>
-#include <unistd.h>
+#include <utility>
 
 namespace py = pybind11;
 
@@ -29,12 +29,10 @@ const char *level_name(LogLevel level) {
 }
 
 // Lines go to a descriptor as "level<TAB>text": the threads that log may never take the GIL, so
-// Python reads them from a pipe. A full pipe drops the line rather than hold up a step.
+// Python reads them from its other end. A full one drops the line rather than hold up a step.
 void send_log_lines(int fd, LogLevel least) {
   set_log_sink(least, [fd](LogLevel level, const std::string &text) {
-    const std::string line = std::string(level_name(level)) + '\t' + text + '\n';
-    while (write(fd, line.data(), line.size()) < 0 && errno == EINTR) {
-    }
+    write_line(fd, std::string(level_name(level)) + '\t' + text + '\n');
   });
 }
 
@@ -53,6 +51,14 @@ void register_device(py::module_ &m) {
       .def_readonly("memory_free_bytes", &Device::memory_free_bytes)
       .def_readonly("is_gpu", &Device::is_gpu);
   m.def("init_backends", &init_backends, "Idempotent; before anything else of this module.");
+  m.def(
+      "load_backend",
+      [](const std::string &path) {
+        const LoadedBackend backend = load_backend(path);
+        return std::pair(backend.name, backend.n_devices);
+      },
+      py::arg("path"), py::call_guard<py::gil_scoped_release>(),
+      "Load a backend's library, before devices are asked about; its name and how many it found.");
   m.def("send_log_lines", &send_log_lines, py::arg("fd"), py::arg("least"),
         "Write upstream's lines at or above a level to a non-blocking descriptor.");
   // RPC servers are asked over the network, perhaps through the relay, which needs the GIL.
@@ -63,6 +69,8 @@ void register_device(py::module_ &m) {
     const BuildInfo info = build_info();
     return std::map<std::string, std::string>{{"llama_cpp_build", info.llama_cpp_build},
                                               {"ggml_version", info.ggml_version},
+                                              {"ggml_source", info.ggml_source},
+                                              {"backends", info.backends},
                                               {"compiler", info.compiler}};
   });
 }

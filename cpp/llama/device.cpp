@@ -1,5 +1,7 @@
 #include "llama/device.h"
 
+#include "base/error.h"
+#include "llama/own_folder.h"
 #include "llama/rpc_servers.h"
 #include "llama/upstream_log.h"
 
@@ -14,30 +16,22 @@
 #include <string_view>
 #include <utility>
 
-#if defined(GGML_BACKEND_DL)
-#include <dlfcn.h>
-#endif
-
 namespace llamabox {
 namespace {
 
 #if defined(GGML_BACKEND_DL)
-// The folder of the library that holds this code: loadable backends lie beside it.
-std::string own_folder() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<void *>(&own_folder), &info) == 0 || info.dli_fname == nullptr) {
-    return {};
-  }
-  const std::string path = info.dli_fname;
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
+constexpr bool kLoadable = true;
 
 void load_backends() {
   const std::string folder = own_folder();
-  ggml_backend_load_all_from_path(folder.empty() ? nullptr : folder.c_str());
+  // Without a folder upstream would search the working directory.
+  if (!folder.empty()) {
+    ggml_backend_load_all_from_path(folder.c_str());
+  }
 }
 #else
+constexpr bool kLoadable = false;
+
 void load_backends() {}
 #endif
 
@@ -50,6 +44,21 @@ void init_backends() {
     load_backends();
     llama_backend_init();
   });
+}
+
+LoadedBackend load_backend(const std::string &path) {
+  if (!kLoadable) {
+    throw Error(ErrorCode::kLoadFailed, "the backends of this build are compiled in");
+  }
+  init_backends();
+  const LogCapture capture;
+  ggml_backend_reg_t reg = ggml_backend_load(path.c_str());
+  if (reg == nullptr) {
+    const std::string &reason = capture.first_error();
+    throw Error(ErrorCode::kLoadFailed,
+                reason.empty() ? "it does not work on this machine" : reason);
+  }
+  return {ggml_backend_reg_name(reg), ggml_backend_reg_dev_count(reg)};
 }
 
 std::vector<Device> list_devices() {
@@ -107,7 +116,8 @@ std::string system_info() {
 }
 
 BuildInfo build_info() {
-  return {"b" + std::to_string(llama_build_number()), ggml_version(), llama_compiler()};
+  return {"b" + std::to_string(llama_build_number()), ggml_version(), LLAMABOX_GGML_SOURCE,
+          kLoadable ? "loadable" : "built in", llama_compiler()};
 }
 
 } // namespace llamabox

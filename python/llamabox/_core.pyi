@@ -103,6 +103,7 @@ __all__: list[str] = [
     "init_backends",
     "list_buffer_types",
     "list_devices",
+    "load_backend",
     "load_image_model",
     "load_models",
     "send_log_lines",
@@ -2204,6 +2205,11 @@ def init_backends() -> None:
 
 def list_buffer_types() -> list[str]: ...
 def list_devices() -> list[Device]: ...
+def load_backend(path: str) -> tuple[str, int]:
+    """
+    Load a backend's library, before devices are asked about; its name and how many it found.
+    """
+
 def load_image_model(params: ImageModelParams) -> ImageModel:
     """
     Load an image model; takes seconds to minutes and lets other Python threads run.

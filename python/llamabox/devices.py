@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from llamabox import _core
+from llamabox.backend_plugins import load_plugins
 from llamabox.compute_config import PlacementConfig
 from llamabox.rpc_client import RpcServers
 
@@ -17,6 +18,7 @@ def version_text() -> str:
 
 def system_info_text() -> str:
     """The processor features and settings that the compute backends report."""
+    load_plugins(_core)
     return f"{_core.system_info().strip()}\n"
 
 
@@ -25,6 +27,7 @@ def devices_text(placement: PlacementConfig) -> str:
 
     Raises LoadFailedError for a server that lends none.
     """
+    load_plugins(_core)
     RpcServers(placement).add()
     return "".join(
         f"{device.name}: {device.description} ({_mib(device.memory_total_bytes)} MiB,"
@@ -35,6 +38,7 @@ def devices_text(placement: PlacementConfig) -> str:
 
 def buffer_types_text() -> str:
     """The name of each buffer type on a line."""
+    load_plugins(_core)
     return "".join(f"{name}\n" for name in _core.list_buffer_types())
 
 

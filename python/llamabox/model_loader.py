@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llamabox import _core
+from llamabox.backend_plugins import load_plugins
 from llamabox.compute_config import AdapterConfig, RopeConfig, ThreadsConfig
 from llamabox.config import ServerConfig
 from llamabox.draft_config import DraftConfig
@@ -22,9 +23,10 @@ _logger = logging.getLogger(__name__)
 
 
 def prepare_core(config: ServerConfig, log_fd: int) -> None:
-    """Initialise the backends; upstream's log lines go to ``log_fd``."""
+    """Initialise the backends, installed ones too; upstream's log lines go to ``log_fd``."""
     _core.send_log_lines(log_fd, least_level(_core.LogLevel, config.log.verbosity))
     _core.init_backends()
+    load_plugins(_core)
 
 
 def load_engine(
