@@ -45,7 +45,8 @@ void register_placing(py::module_ &m) {
   py::enum_<SplitMode>(m, "SplitMode", py::module_local())
       .value("NONE", SplitMode::kNone)
       .value("LAYER", SplitMode::kLayer)
-      .value("ROW", SplitMode::kRow);
+      .value("ROW", SplitMode::kRow)
+      .value("TENSOR", SplitMode::kTensor);
   py::enum_<Numa>(m, "Numa", py::module_local())
       .value("OFF", Numa::kOff)
       .value("DISTRIBUTE", Numa::kDistribute)

@@ -32,6 +32,8 @@ llama_split_mode split_mode(SplitMode mode) {
     return LLAMA_SPLIT_MODE_NONE;
   case SplitMode::kRow:
     return LLAMA_SPLIT_MODE_ROW;
+  case SplitMode::kTensor:
+    return LLAMA_SPLIT_MODE_TENSOR;
   case SplitMode::kLayer:
     break;
   }
@@ -56,6 +58,46 @@ ggml_backend_dev_t find_gpu(const std::string &name) {
   }
   refuse("device", quote_name(name) + " is none of the devices layers can be offloaded to (" +
                        (names.empty() ? "this machine has none" : names) + ")");
+}
+
+// What layers can be offloaded to, in the order of --device, else in that of the registry.
+std::vector<ggml_backend_dev_t> used_gpus(const ModelParams &params) {
+  std::vector<ggml_backend_dev_t> used;
+  if (params.devices) {
+    for (const std::string &name : *params.devices) {
+      used.push_back(find_gpu(name));
+    }
+    return used;
+  }
+  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    if (is_gpu(ggml_backend_dev_get(i))) {
+      used.push_back(ggml_backend_dev_get(i));
+    }
+  }
+  return used;
+}
+
+bool has_split_buffers(ggml_backend_dev_t dev) {
+  ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(dev);
+  return ggml_backend_reg_get_proc_address(reg, "ggml_backend_split_buffer_type") != nullptr;
+}
+
+// Upstream would throw in the middle of a load, or share nothing without a word.
+void check_split_mode(SplitMode mode, const std::vector<ggml_backend_dev_t> &used) {
+  const bool shares_tensors = mode == SplitMode::kRow || mode == SplitMode::kTensor;
+  if (shares_tensors && used.empty()) {
+    refuse("split-mode", "the device CPU is the only one, and cannot share tensors with others; "
+                         "use layer");
+  }
+  if (mode != SplitMode::kRow) {
+    return;
+  }
+  for (ggml_backend_dev_t dev : used) {
+    if (!has_split_buffers(dev)) {
+      refuse("split-mode", std::string("row: the device ") + ggml_backend_dev_name(dev) +
+                               " has no split buffers; use layer or tensor");
+    }
+  }
 }
 
 ggml_backend_buffer_type_t find_buffer_type(const std::string &name) {
@@ -110,18 +152,7 @@ ggml_backend_dev_t projector_device(const ModelParams &params) {
   if (params.n_gpu_layers == 0) {
     return nullptr;
   }
-  std::vector<ggml_backend_dev_t> used;
-  if (params.devices) {
-    for (const std::string &name : *params.devices) {
-      used.push_back(find_gpu(name));
-    }
-  } else {
-    for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
-      if (is_gpu(ggml_backend_dev_get(i))) {
-        used.push_back(ggml_backend_dev_get(i));
-      }
-    }
-  }
+  const std::vector<ggml_backend_dev_t> used = used_gpus(params);
   const auto main_gpu = static_cast<std::size_t>(params.main_gpu);
   return main_gpu < used.size() ? used[main_gpu] : nullptr;
 }
@@ -152,11 +183,9 @@ void UpstreamModelParams::take_devices(const ModelParams &params) {
 void UpstreamModelParams::take_split(const ModelParams &params) {
   upstream_.split_mode = split_mode(params.split_mode);
   upstream_.main_gpu = params.main_gpu;
-  std::size_t n_gpus = 0;
-  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
-    n_gpus += is_gpu(ggml_backend_dev_get(i)) ? 1U : 0U;
-  }
-  n_gpus = params.devices ? params.devices->size() : n_gpus;
+  const std::vector<ggml_backend_dev_t> used = used_gpus(params);
+  const std::size_t n_gpus = used.size();
+  check_split_mode(params.split_mode, used);
   if (params.main_gpu < 0 || (n_gpus > 0 && static_cast<std::size_t>(params.main_gpu) >= n_gpus)) {
     refuse("main-gpu", std::to_string(params.main_gpu) + " is not among the " +
                            std::to_string(n_gpus) + " devices used");

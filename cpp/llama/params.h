@@ -13,7 +13,7 @@
 namespace llamabox {
 
 enum class FlashAttn : std::uint8_t { kAuto, kOff, kOn };
-enum class SplitMode : std::uint8_t { kNone, kLayer, kRow };
+enum class SplitMode : std::uint8_t { kNone, kLayer, kRow, kTensor };
 enum class Numa : std::uint8_t { kOff, kDistribute, kIsolate, kNumactl };
 enum class RopeScaling : std::uint8_t { kModel, kNone, kLinear, kYarn };
 

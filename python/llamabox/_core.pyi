@@ -1531,11 +1531,14 @@ class SplitMode:
       LAYER
 
       ROW
+
+      TENSOR
     """
 
     LAYER: typing.ClassVar[SplitMode]
     NONE: typing.ClassVar[SplitMode]
     ROW: typing.ClassVar[SplitMode]
+    TENSOR: typing.ClassVar[SplitMode]
     __members__: typing.ClassVar[dict[str, SplitMode]]
     @typing.overload
     def __eq__(self, other: SplitMode) -> bool: ...

@@ -59,7 +59,7 @@ class PlacementConfig:
     rpc_ca_file: str | None = None
     # Names of devices; None is all, empty is none.
     devices: tuple[str, ...] | None = None
-    # "none", "layer" or "row".
+    # "none", "layer", "row" or "tensor".
     split_mode: str = "layer"
     main_gpu: int = 0
     # Share of each device; empty goes by free memory.

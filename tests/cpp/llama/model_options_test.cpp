@@ -104,6 +104,13 @@ TEST_CASE("tensors can be placed by name, with the same logits") {
 TEST_CASE("options of the model that nothing could honour are refused by name") {
   using M = ModelParams;
   CHECK(refused_model([](M &m) { m.devices = std::vector<std::string>{"GPU9"}; }) == "device");
+  for (const SplitMode mode : {SplitMode::kRow, SplitMode::kTensor}) {
+    const auto share = [mode](M &m) {
+      m.devices.emplace(); // none
+      m.split_mode = mode;
+    };
+    CHECK(refused_model(share) == "split-mode");
+  }
   CHECK(refused_model([](M &m) { m.placements = {{".*", "NOWHERE"}}; }) == "override-tensor");
   CHECK(refused_model([](M &m) { m.placements = {{"([", "CPU"}}; }) == "override-tensor");
   CHECK(refused_model([](M &m) { m.overrides = {{"general.name", std::string("x")}}; }) ==

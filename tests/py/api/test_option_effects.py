@@ -214,6 +214,7 @@ PARAMETERS: list[tuple[str, str, object]] = [
     ("-ts 3,1", "model.tensor_split", [3, 1]),
     ("-sm row", "model.split_mode.name", "ROW"),
     ("-sm none", "model.split_mode.name", "NONE"),
+    ("-sm tensor", "model.split_mode.name", "TENSOR"),
     ("-mg 1", "model.main_gpu", 1),
     ("-dev none", "model.devices", []),
     ("--port 1", "model.devices", None),

@@ -55,6 +55,17 @@ def test_servers_come_first_among_the_devices(lenders: tuple[RpcBox, RpcBox]) ->
     assert others
 
 
+def test_rows_are_not_split_over_devices_that_cannot(lenders: tuple[RpcBox, RpcBox]) -> None:
+    words = ("-m", str(DEMO_MODEL), "--port", "0", "-sm", "row")
+    for devices, named in (
+        (("--rpc", lenders[0].endpoint), "split-mode: row: the device RPC0 has no split buffers"),
+        (("-dev", "none"), "split-mode: the device CPU is the only one"),
+    ):
+        ended = _program(*words, *devices)
+        assert ended.returncode == 1
+        assert named in ended.stderr and "use layer" in ended.stderr
+
+
 def test_a_server_that_is_not_there_ends_the_start_and_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"127.0.0.1:{closed.getsockname()[1]}"
