@@ -21,7 +21,7 @@ from llamabox.engine import CoreModule, Engine
 from llamabox.errors import UnavailableError, UnsupportedError
 from llamabox.http.fetch import Fetcher, FetchError, FetchRules
 from llamabox.media_config import MediaConfig
-from llamabox.pictures import MAX_PIXELS, PictureError, read_picture
+from llamabox.picture_reader import MAX_PIXELS, PictureError, read_picture
 
 if TYPE_CHECKING:
     from llamabox import _core
