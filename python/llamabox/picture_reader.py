@@ -18,7 +18,10 @@ MAX_PIXELS = 40_000_000
 MAX_SIDE = 32_768
 MAX_RATIO = 200
 """Between the sides: a strip would be stretched to millions of rows by some preprocessing."""
+MAX_SCANS = 500
+"""Of a JPEG file: a few bytes can be a scan that goes through all pixels once more."""
 
+_JPEG_BEGIN, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
 _WHITE = (255, 255, 255)
 
 
@@ -44,6 +47,7 @@ def open_picture(data: bytes, max_side: int | None = None) -> Image.Image:
 
     A picture longer than ``max_side`` may come smaller, where its format makes that cheap.
     """
+    _check_scans(data)
     with _judging(), Image.open(BytesIO(data), formats=FORMATS) as image:
         _check_size(image.width, image.height)
         if max_side is not None:
@@ -93,6 +97,12 @@ def _check_size(width: int, height: int) -> None:
         )
     if min(width, height) == 0 or max(width, height) > MAX_RATIO * min(width, height):
         raise PictureError(f"has sides of {width} and {height} pixels, which is no picture")
+
+
+def _check_scans(data: bytes) -> None:
+    # The mark does not occur in pixels, and in what stands beside them only by chance.
+    if data.startswith(_JPEG_BEGIN) and data.count(_JPEG_SCAN) > MAX_SCANS:
+        raise PictureError(f"has more than {MAX_SCANS} scans, which is no photograph")
 
 
 def _on_white(image: Image.Image) -> Image.Image:

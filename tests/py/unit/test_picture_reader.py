@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from llamabox.picture_reader import MAX_PIXELS, PictureError, read_picture
+from llamabox.picture_reader import MAX_PIXELS, MAX_SCANS, PictureError, read_picture
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -114,3 +114,13 @@ def test_what_cannot_be_decoded_is_refused(data: bytes) -> None:
 def test_what_claims_too_much_is_refused_by_its_header(size: tuple[int, int]) -> None:
     with pytest.raises(PictureError, match="pixels"):
         read_picture(png_header(*size))
+
+
+def test_a_jpeg_has_only_so_many_scans() -> None:
+    whole = encoded(plain(size=(64, 64)), "JPEG", progressive=True)
+    assert read_picture(whole).width == 64
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    # The last scan again and again: the decoder would go through all of them.
+    assert read_picture(whole[:-2] + 400 * last + whole[-2:]).width == 64
+    with pytest.raises(PictureError, match="scans"):
+        read_picture(whole[:-2] + MAX_SCANS * last + whole[-2:])
