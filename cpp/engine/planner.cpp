@@ -46,6 +46,31 @@ std::int32_t alone_rows(const StepRoom &room, const Candidate &first) {
   return std::min(room.n_batch, std::max(n_rows, first.n_min));
 }
 
+// Is most of what a row of this prefill costs due to its past?
+bool has_dear_past(const PrefillBudget &budget, const Candidate &candidate) {
+  return budget.ms_per_cell * candidate.n_past > budget.ms_per_row;
+}
+
+// Rows of all prefills beside n_taken rows of decodes, where the first has a dear past: what would
+// begin a tile without filling half of it is left out, and a tile that takes a little longer than
+// the target is filled.
+std::int32_t fill_tiles(PrefillBudget &budget, double tile_ms, const Candidate &first,
+                        std::int32_t n_taken) {
+  const auto n_within = static_cast<std::int32_t>(std::min(budget.rows_within(first.n_past), 1e6));
+  const std::int32_t n_over = (n_within + n_taken) % kTileRows;
+  if (n_within + n_taken >= kTileRows) {
+    return std::max(
+        {n_over < kTileRows / 2 ? n_within - n_over : n_within, kMinPrefillRows, first.n_min});
+  }
+  PrefillBudget stretched = budget;
+  stretched.ms = tile_ms;
+  if (stretched.rows_within(first.n_past) >= kTileRows - n_taken) {
+    budget = stretched;
+    return std::max(kTileRows - n_taken, first.n_min);
+  }
+  return std::max({n_within, kMinPrefillRows, first.n_min});
+}
+
 // Rows of the next prefill beside decodes. The first may exceed the budget by what it cannot do
 // without.
 std::int32_t share_beside_decodes(const PrefillBudget &budget, const Candidate &candidate,
@@ -132,6 +157,10 @@ StepPlan plan_step(std::span<const Candidate> candidates, const StepRoom &room) 
     return {{}, {lone_chunk(prefills.front(), std::min(n_share, room.n_batch))}};
   }
   std::erase_if(prefills, [](const Candidate &candidate) { return candidate.n_alone > 0; });
+  if (!is_alone && !prefills.empty() && has_dear_past(budget, prefills.front())) {
+    const std::int32_t n_taken = room.n_batch - n_room;
+    n_room = std::min(n_room, fill_tiles(budget, room.tile_ms, prefills.front(), n_taken));
+  }
   for (const Candidate &candidate : prefills) {
     const bool is_first = plan.prefills.empty();
     const std::int32_t n_share =

@@ -23,9 +23,13 @@ inline constexpr std::int32_t kFirstPrefillRows = 64;
 // is cancelled, waits for its end.
 inline constexpr double kAloneMs = 500;
 
-// Fewer rows in a step of prefills alone would cost speed, as would pieces of tiles.
+// Fewer rows in a step of prefills alone would cost speed, as would pieces of tiles: attention over
+// a long past costs a row outside of a tile of the CPU's kernel several times as much.
 inline constexpr std::int32_t kLeastAloneRows = 128;
 inline constexpr std::int32_t kTileRows = 64;
+
+// How much longer than the target a step may get for the sake of a whole tile.
+inline constexpr double kTileStretch = 3;
 
 // A turn of a class while another one waits: at most so many steps, and no step begins after so
 // long. Switching costs upstream a new plan of its computation, so it is not done in every step.
@@ -64,6 +68,7 @@ struct StepRoom {
   std::int32_t n_batch = 0;  // rows
   std::int32_t n_ubatch = 0; // rows that the runner computes at a time
   PrefillBudget budget;
+  double tile_ms = 0; // that prefill rows beside decodes may take if they fill a tile
 };
 
 // Candidates of one class. The rows of a step without decodes are a multiple of n_ubatch, where

@@ -109,8 +109,10 @@ StepPlan Scheduler::plan() {
   const double itl_ms = itl_target_ms(params_.itl_target_ms, cost_.ms_of(decodes));
   const double target_ms = step_target_ms(candidates, itl_ms);
   std::erase_if(candidates, [turn](const Candidate &c) { return c.class_key != turn; });
-  return plan_step(candidates,
-                   {limits_.n_batch, limits_.n_ubatch, cost_.prefill_within(target_ms, decodes)});
+  const PrefillBudget budget = cost_.prefill_within(target_ms, decodes);
+  // Whoever names a target gets it.
+  const double more_ms = params_.itl_target_ms ? 0 : (kTileStretch - 1) * target_ms;
+  return plan_step(candidates, {limits_.n_batch, limits_.n_ubatch, budget, budget.ms + more_ms});
 }
 
 PackedStep Scheduler::pack(const StepPlan &step_plan) {

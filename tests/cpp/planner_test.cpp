@@ -160,7 +160,23 @@ TEST_CASE("beside decodes prompts share the time, and later chunks of a prompt a
   plan = plan_step(candidates, {512, 512, {40, 1, 0.001}});
   CHECK(plan.prefills.at(0).n_rows == kMinPrefillRows);
   plan = plan_step(candidates, {512, 512, {400, 1, 0.001}});
-  CHECK(plan.prefills.at(0).n_rows == 79); // 1 + 4000 * 0.001 ms each, and a little more
+  CHECK(plan.prefills.at(0).n_rows == 63); // 5 ms each, and no piece of a tile
+}
+
+TEST_CASE("beside decodes, rows with a long past fill tiles") {
+  std::vector<Candidate> candidates{decoding(0), decoding(1), prefilling(2, 1000)};
+  const auto n_rows = [&](double ms, double tile_ms) {
+    const StepRoom room{512, 512, {ms, 1, 0.001}, tile_ms};
+    return plan_step(candidates, room).prefills.at(0).n_rows;
+  };
+  candidates[2].n_past = 3000;   // about 4 ms a row
+  CHECK(n_rows(330, 0) == 62);   // 81 would begin a second tile for the sake of 19
+  CHECK(n_rows(400, 0) == 98);   // that fills more than half of it
+  CHECK(n_rows(200, 400) == 62); // nearly a tile
+  CHECK(n_rows(200, 210) == 49); // that would take too long
+  CHECK(n_rows(10, 20) == kMinPrefillRows);
+  candidates[2].n_past = 500;
+  CHECK(n_rows(130, 400) == 84); // a short past: tiles do not matter
 }
 
 TEST_CASE("before anything is known a prompt beside decodes is tried with a few rows") {
