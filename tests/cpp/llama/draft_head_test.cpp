@@ -19,8 +19,8 @@ struct Head {
 
 const std::vector<Head> kHeads = {{"mtp", "mtp"}, {"demo", "eagle3"}};
 
-// The other model is random and so undecided that its text hangs on rounding where a sequence is read
-// again or drawn by chance, drafts or not.
+// The other model is random and so undecided that its text hangs on rounding where a sequence is
+// read again or drawn by chance, drafts or not.
 const Head &kTrained = kHeads[1];
 
 // The other one guesses at random.
