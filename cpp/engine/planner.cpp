@@ -11,6 +11,11 @@ namespace {
 // (its length / this) steps of shorter ones.
 constexpr std::int32_t kAgeingRows = 64;
 
+// Of a target that nobody asked for.
+constexpr double kLeastTargetMs = 50;
+constexpr double kMostTargetMs = 1000;
+constexpr double kDecodesInTarget = 6;
+
 std::int64_t prefill_rank(const Candidate &candidate) {
   return std::int64_t{candidate.n_left} - std::int64_t{kAgeingRows} * candidate.n_skipped;
 }
@@ -119,6 +124,11 @@ StepLoad decode_load(std::span<const Candidate> candidates, ClassKey class_key) 
     }
   }
   return load;
+}
+
+double itl_target_ms(std::optional<double> wanted_ms, double decode_ms) {
+  return wanted_ms.value_or(
+      std::clamp(kDecodesInTarget * decode_ms, kLeastTargetMs, kMostTargetMs));
 }
 
 double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms) {

@@ -4,10 +4,11 @@
 // Thread rule: pure functions and values; engine thread. Covered by planner_test.
 #pragma once
 
-#include "engine/step_cost.h"
+#include "base/step_cost.h"
 #include "engine/step_plan.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -56,6 +57,10 @@ std::int32_t hold_back(std::vector<Candidate> &candidates);
 
 // What the decoding sequences of a class would run: each one row that sees all its past.
 StepLoad decode_load(std::span<const Candidate> candidates, ClassKey class_key);
+
+// How long a step beside running streams may take: what was asked for, else so long that streams
+// keep a sixth of their speed while prompts are read, which then lose a fifth of theirs.
+double itl_target_ms(std::optional<double> wanted_ms, double decode_ms);
 
 // How long a step may take: the target once for the streams that run, of whatever class, and once
 // more for each prompt that waits beside each of them. One long prompt hardly delays many streams;

@@ -28,7 +28,7 @@ Scheduler::Scheduler(SchedulerContext context)
       clock_(context.clock), registry_(context.registry), channel_(context.channel),
       shared_stats_(context.stats), turns_(context.turns), slots_(params_.n_slots),
       cache_(*models_.kv, params_.cache_ram_bytes), admission_(slots_, queue_, cache_),
-      speculation_(params_.speculation, models_.proposer.get()),
+      speculation_(params_.speculation, models_.proposer.get(), cost_),
       // Rejected drafts are cut off again, which memory with recurrent state cannot do.
       can_draft_(speculation_.is_on() && cache_.traits().can_cut),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
@@ -70,6 +70,7 @@ void Scheduler::step(std::vector<Arrival> arrivals) {
     }
   }
   if (status == DecodeStatus::kOk) {
+    note_states(packed);
     commit(packed);
     account(packed, draft_ms, ms_between(begin_ns, clock_.now_ns()));
   } else if (status == DecodeStatus::kFailed) {
@@ -276,8 +277,12 @@ void Scheduler::note_unsampled(LiveRequest &request, const Error &error) {
 
 void Scheduler::account(const PackedStep &step, double draft_ms, double ms) {
   const double n_rows = static_cast<double>(step.batch.size());
-  cost_.observe({step.n_decode_rows, step.n_prefill_rows, step.n_seen}, ms);
-  speculation_.ran(static_cast<std::int32_t>(step.batch.size()), ms - draft_ms);
+  StepRan ran{.n_prefill_rows = step.n_prefill_rows, .ms = ms - draft_ms, .draft_ms = draft_ms};
+  for (const PackedRows &part : step.parts) {
+    ran.n_drafted += static_cast<std::int32_t>(part.draft.tokens.size());
+  }
+  speculation_.ran(ran);
+  cost_.observe({step.n_decode_rows, step.n_prefill_rows, step.n_seen}, ms - draft_ms);
   stats_.step_ms.observe(ms);
   ++stats_.n_steps;
   stats_.n_prompt_tokens += static_cast<std::uint64_t>(step.n_prefill_rows);

@@ -8,6 +8,7 @@
 #include "base/compute_turns.h"
 #include "base/event_channel.h"
 #include "base/request_registry.h"
+#include "base/step_cost.h"
 #include "engine/admission.h"
 #include "engine/encode_stage.h"
 #include "engine/invariants.h"
@@ -21,7 +22,6 @@
 #include "engine/share_groups.h"
 #include "engine/slot_table.h"
 #include "engine/stats.h"
-#include "engine/step_cost.h"
 #include "engine/wait_queue.h"
 #include "kv/prefix_cache.h"
 #include "spec/speculation.h"
@@ -90,7 +90,10 @@ private:
   // plan, draft, pack, decode
   StepPlan plan();
   std::int32_t n_draft_max(const Sequence &sequence, std::int64_t now_ns) const;
+  std::int32_t n_left(const Sequence &sequence) const;
+  static std::span<const Token> text_of(Sequence &sequence);
   void draft(const StepPlan &plan);
+  void note_states(const PackedStep &step);
   PackedStep pack(const StepPlan &plan);
   bool make_cells(StepPlan &plan);
   void use_class(const PackedStep &step);
@@ -129,13 +132,13 @@ private:
   WaitQueue queue_;
   PrefixCache cache_;
   Admission admission_;
+  StepCost cost_; // without drafting
   Speculation speculation_;
   const bool can_draft_;
   std::unordered_map<std::int32_t, Draft> drafts_; // of this step, by slot
   const bool can_shift_;                           // a full context may lose tokens
   const bool keeps_states_;                        // of prompts, where a sequence cannot go back
   SamplerPool sampler_pool_;
-  StepCost cost_;
   LoraSets lora_sets_;
   ShareGroups groups_;
   LoraSet default_loras_; // of requests that name none

@@ -74,6 +74,8 @@ struct Sequence {
   std::int32_t n_draft_max = 0; // tokens of one draft
   float draft_temperature = 0;  // that a drafter may draw with; 0: the likeliest tokens only
   DraftState drafts;
+  std::vector<Token> text_tokens; // without rows of media, where the prompt has some
+  std::size_t n_text_read = 0;    // of tokens, that stand there
 
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;

@@ -52,7 +52,8 @@ void resolve_threads(ContextParams &params) {
   }
 }
 
-LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &params)
+LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &params,
+                             const ContextRole &role)
     : params_(params), row_positions_(model.get(), n_sequence_ids(model.get(), params)) {
   check_context_params(model.get(), params_);
   resolve_threads(params_);
@@ -72,6 +73,10 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
   n_outputs_max_ = std::max(
       n_seqs, static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params_.n_batch, n_ctx})));
   upstream.n_outputs_max = static_cast<std::uint32_t>(n_outputs_max_);
+  upstream.ctx_other = role.target;
+  if (role.kind == ContextKind::kOwnHead) {
+    upstream.ctx_type = LLAMA_CONTEXT_TYPE_MTP;
+  }
 
   const LogCapture capture;
   std::string reason;

@@ -11,6 +11,7 @@
 #include "llama.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace llamabox {
@@ -26,9 +27,18 @@ void check_model_kind(const llama_model *model);
 // Numbers in place of "automatic".
 void resolve_threads(ContextParams &params);
 
+enum class ContextKind : std::uint8_t { kText, kOwnHead, kEagle3 };
+
+// What a context is of a model for: its texts, or guesses about another context's.
+struct ContextRole {
+  ContextKind kind = ContextKind::kText;
+  llama_context *target = nullptr; // of a head; outlives it
+};
+
 class LoadedContext {
 public:
-  LoadedContext(const LoadedModel &model, const ContextParams &params);
+  LoadedContext(const LoadedModel &model, const ContextParams &params,
+                const ContextRole &role = {});
 
   llama_context *get() const { return context_.get(); }
   const ContextParams &params() const { return params_; }

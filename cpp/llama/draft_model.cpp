@@ -27,7 +27,8 @@ constexpr std::int32_t kMostRows = 512;
               "model-draft");
 }
 
-// What differs, or nothing.
+} // namespace
+
 std::string vocab_difference(const llama_vocab *target, const llama_vocab *draft) {
   if (llama_vocab_type(target) != llama_vocab_type(draft)) {
     return "its vocabulary is of another type than the model's";
@@ -50,13 +51,16 @@ std::string vocab_difference(const llama_vocab *target, const llama_vocab *draft
   return same_begin && same_end ? "" : "its texts begin or end with another token than the model's";
 }
 
+namespace {
+
 // The draft model, before there is a context of it.
 const LoadedModel *checked(const LoadedModel *draft, const LoadedModel &target,
                            const std::string &path) {
   const std::string architecture = draft->info().architecture;
-  if (architecture == "eagle3" || architecture == "dflash") {
+  if (architecture == "dflash") {
     refuse(path, "a model of the kind " + architecture +
-                     " guesses from the inner states of another, which this version does not do");
+                     " guesses whole blocks from the inner states of another, which this version "
+                     "does not do");
   }
   check_model_kind(draft->get());
   const std::string difference = vocab_difference(target.vocab(), draft->vocab());
@@ -66,7 +70,9 @@ const LoadedModel *checked(const LoadedModel *draft, const LoadedModel &target,
   return draft;
 }
 
-ModelParams model_params(const LlamaParams &params) {
+} // namespace
+
+ModelParams draft_model_params(const LlamaParams &params) {
   ModelParams draft;
   draft.model_path = params.draft.model_path;
   draft.n_gpu_layers = params.draft.n_gpu_layers;
@@ -77,7 +83,7 @@ ModelParams model_params(const LlamaParams &params) {
   return draft;
 }
 
-ContextParams context_params(const LoadedContext &target) {
+ContextParams draft_context_params(const LoadedContext &target) {
   ContextParams draft = target.params();
   draft.n_ctx = static_cast<std::int32_t>(llama_n_ctx(target.get()));
   draft.n_batch = std::min(draft.n_batch, std::max(kMostRows, draft.n_slots));
@@ -88,11 +94,9 @@ ContextParams context_params(const LoadedContext &target) {
   return draft;
 }
 
-} // namespace
-
 LoadedDraft::LoadedDraft(const LlamaParams &params, const LoadedModel &model, LoadedContext &target)
-    : model_(model_params(params)), adapters_(model_, params.draft.model_path, {}),
-      context_(*checked(&model_, model, params.draft.model_path), context_params(target)) {
+    : model_(draft_model_params(params)), adapters_(model_, params.draft.model_path, {}),
+      context_(*checked(&model_, model, params.draft.model_path), draft_context_params(target)) {
   if (!LlamaKvMemory(context_).traits().can_cut) {
     refuse(params.draft.model_path,
            "its memory cannot take tokens back, and drafts are often wrong");

@@ -13,8 +13,16 @@
 #include "spec/proposer.h"
 
 #include <memory>
+#include <string>
 
 namespace llamabox {
+
+// What differs between two vocabularies, or nothing.
+std::string vocab_difference(const llama_vocab *target, const llama_vocab *draft);
+
+// How a model beside the one that is served is loaded, and the context that it drafts in.
+ModelParams draft_model_params(const LlamaParams &params);
+ContextParams draft_context_params(const LoadedContext &target);
 
 class LoadedDraft {
 public:

@@ -5,6 +5,7 @@
 #include "llama/adapters.h"
 #include "llama/compute_crew.h"
 #include "llama/context.h"
+#include "llama/draft_head.h"
 #include "llama/draft_model.h"
 #include "llama/encoder_facts.h"
 #include "llama/kv_memory.h"
@@ -24,9 +25,15 @@
 namespace llamabox {
 namespace {
 
+ModelParams with_own_head(const LlamaParams &params) {
+  ModelParams model = params.model;
+  model.load_own_head = wants_own_head(params);
+  return model;
+}
+
 struct LlamaOwner final : ModelOwner {
   explicit LlamaOwner(const LlamaParams &params)
-      : model(params.model), adapters(model, params.model.model_path, params.adapters),
+      : model(with_own_head(params)), adapters(model, params.model.model_path, params.adapters),
         facts(encoder_facts(model.get())) {
     check_model_kind(model.get());
     if (facts.causal && !params.encoder.rerank) {
@@ -37,7 +44,11 @@ struct LlamaOwner final : ModelOwner {
       context.emplace(model, fitting);
       adapters.apply_control(context->get());
       if (!params.draft.model_path.empty() && params.context.n_draft_max > 0) {
-        draft.emplace(params, model, *context);
+        if (wants_own_head(params) || is_head_file(params.draft.model_path)) {
+          head.emplace(params, model, *context);
+        } else {
+          draft.emplace(params, model, *context);
+        }
       }
     }
   }
@@ -47,6 +58,7 @@ struct LlamaOwner final : ModelOwner {
   EncoderFacts facts;
   std::optional<LoadedContext> context; // none: nothing is generated
   std::optional<LoadedDraft> draft;     // none: no draft model
+  std::optional<LoadedHead> head;       // none: no head on the model
 };
 
 void add_text_encoder(Models &models, LlamaOwner &owner, const LlamaParams &params) {
@@ -120,6 +132,9 @@ std::unique_ptr<Models> make_models(const LlamaParams &params) {
     models->crew = std::make_unique<ComputeCrew>(*owner->context);
     if (owner->draft) {
       models->proposer = owner->draft->make_proposer(*models->vocab, params.draft.p_min);
+    }
+    if (owner->head) {
+      models->proposer = owner->head->make_proposer(*models->vocab, params.draft.p_min);
     }
     if (params.context.warmup) {
       owner->context->warm_up(owner->model);

@@ -161,6 +161,7 @@ UpstreamModelParams::UpstreamModelParams(const ModelParams &params)
     : upstream_(llama_model_default_params()) {
   upstream_.n_gpu_layers = params.n_gpu_layers;
   upstream_.load_mode = load_mode(params);
+  upstream_.load_mtp = params.load_own_head;
   // The default prints dots.
   upstream_.progress_callback = [](float, void *) { return true; };
   take_devices(params);

@@ -35,6 +35,7 @@ struct ModelParams {
   std::vector<TensorPlacement> placements; // the first that matches a tensor counts
   std::vector<GgufOverride> overrides;     // metadata that replaces the file's
   Numa numa = Numa::kOff;                  // of the process, since ggml keeps one
+  bool load_own_head = false;              // the layer for further tokens that the file may carry
 };
 
 // How the compute threads of one pool run.

@@ -15,11 +15,14 @@ enum class GuessSource : std::uint8_t { kNgram1, kNgram2, kNgram3, kNgram4, kSha
 inline constexpr std::size_t kGuessSources = 6;
 
 // Chances of one source: of the first token, and of each further one once all before it were right.
+// A token that the source was asked for and did not dare to guess counts as a wrong one.
 struct GuessRate {
   double first = 0;
   double later = 0.7;
+  double offered = 1;       // that the source guesses a next token at all, where it is asked to
   std::int32_t n_first = 0; // observations
   std::int32_t n_later = 0;
+  std::int32_t n_offered = 0;
 };
 
 class Acceptance {
@@ -39,7 +42,8 @@ public:
   // Believes what another has learnt.
   void begin_with(const Acceptance &other) {
     for (std::size_t i = 0; i < kGuessSources; ++i) {
-      rates_[i] = {other.rates_[i].first, other.rates_[i].later};
+      const GuessRate &rate = other.rates_[i];
+      rates_[i] = {.first = rate.first, .later = rate.later, .offered = rate.offered};
     }
   }
 
@@ -47,14 +51,24 @@ public:
   void observe(GuessSource source, std::int32_t n_right, bool failed) {
     GuessRate &rate = rates_[static_cast<std::size_t>(source)];
     for (std::int32_t i = 0; i < n_right + (failed ? 1 : 0); ++i) {
-      const double came_true = i < n_right ? 1 : 0;
-      std::int32_t &n = i == 0 ? rate.n_first : rate.n_later;
-      double &chance = i == 0 ? rate.first : rate.later;
-      chance += std::max(least_weight_, 1 / (++n + n_prior_)) * (came_true - chance);
+      learn(i == 0 ? rate.first : rate.later, i == 0 ? rate.n_first : rate.n_later, i < n_right);
+    }
+  }
+
+  // The source guessed `n` tokens, and then no more although it was asked to if it `gave_up`.
+  void observe_offer(GuessSource source, std::int32_t n, bool gave_up) {
+    GuessRate &rate = rates_[static_cast<std::size_t>(source)];
+    for (std::int32_t i = 0; i < n + (gave_up ? 1 : 0); ++i) {
+      learn(rate.offered, rate.n_offered, i < n);
     }
   }
 
 private:
+  void learn(double &chance, std::int32_t &n, bool came_true) const {
+    const double weight = std::max(least_weight_, 1 / (++n + n_prior_));
+    chance += weight * ((came_true ? 1 : 0) - chance);
+  }
+
   std::array<GuessRate, kGuessSources> rates_;
   double n_prior_;
   double least_weight_;

@@ -4,7 +4,7 @@
 // Thread rule: pure functions. Covered by draft_length_test on simulated costs.
 #pragma once
 
-#include "spec/row_cost.h"
+#include "base/step_cost.h"
 
 #include <cstdint>
 #include <span>
@@ -16,21 +16,23 @@ namespace llamabox {
 struct LengthCandidate {
   double first = 0;          // chance that the first drafted token is accepted
   double later = 0;          // of each further one, once all before it are
+  double offered = 1;        // chance that a token is drafted, once all before it are
   std::int32_t n_min = 1;    // a shorter draft is none
   std::int32_t n_max = 0;    // tokens it could have
   bool runs_drafter = false; // each of its tokens needs a run of the drafter
+  double extra_ms = 0;       // what a draft of it costs beside rows and runs
 };
 
-// What the step runs anyway, and what there is room for.
+// What the step runs anyway, and what there is room for. Prefill rows beside the decodes matter
+// not: a draft pays where it costs less than the steps that it saves, and those only decode.
 struct StepShape {
   std::int32_t n_decodes = 0; // sequences that get a token
-  std::int32_t n_rows = 0;    // without drafts
   std::int32_t n_room = 0;    // further rows
 };
 
 struct DraftCosts {
-  const RowCost &target;
-  const RowCost &drafter;
+  const StepCost &target;
+  const StepCost &drafter;
 };
 
 // The length of each candidate's draft, for most tokens per time. All 0 until a step without drafts

@@ -12,6 +12,9 @@ namespace {
 // A shorter prefix than this is computed rather than looked for in other sequences.
 constexpr Pos kLeastShared = 16;
 
+// Rows without a draft token that a run may have and still cost what its number of rows does.
+constexpr std::int32_t kFewRows = 16;
+
 Pos n_common(std::span<const Token> a, std::span<const Token> b, std::size_t from = 0) {
   const auto rest = a.subspan(from);
   return static_cast<Pos>(std::ranges::mismatch(rest, b.subspan(from)).in1 - a.begin());
@@ -29,8 +32,9 @@ Row row_of(SeqId seq, Pos pos, Token token) {
 
 DraftProposer::DraftProposer(DraftProposerParts parts)
     : runner_(std::move(parts.runner)), kv_(std::move(parts.kv)), clock_(std::move(parts.clock)),
-      vocab_(*parts.vocab), limits_(runner_->limits()), can_share_(kv_->traits().can_share),
-      p_min_(parts.p_min), held_(static_cast<std::size_t>(parts.n_seqs)) {}
+      source_(std::move(parts.source)), states_(std::move(parts.states)), vocab_(*parts.vocab),
+      limits_(runner_->limits()), can_share_(kv_->traits().can_share), p_min_(parts.p_min),
+      held_(static_cast<std::size_t>(parts.n_seqs)) {}
 
 std::vector<Draft> DraftProposer::propose(std::span<const DraftWish> wishes) {
   ++n_calls_;
@@ -41,16 +45,56 @@ std::vector<Draft> DraftProposer::propose(std::span<const DraftWish> wishes) {
     follow(wish);
     const auto n_room = limits_.n_ctx - static_cast<std::int32_t>(wish.tokens.size());
     const std::int32_t n_max = std::min(wish.n_max, n_room);
-    if (n_max > 0 && !held(wish.seq).is_off) {
+    if (n_max > 0 && !held(wish.seq).is_off && held(wish.seq).n_lacking == 0) {
       jobs.push_back({&wish, &drafts[i], n_max});
     }
   }
   catch_up(jobs);
+  for (const DraftWish &wish : wishes) {
+    note_read(wish);
+  }
   take_tokens(jobs);
   while (!jobs.empty() && extend(jobs)) {
     take_tokens(jobs);
   }
   return drafts;
+}
+
+std::optional<std::int32_t> DraftProposer::n_behind(const DraftWish &wish) const {
+  const Held &own = held_[static_cast<std::size_t>(wish.seq)];
+  const bool is_same = own.stream == wish.stream;
+  const auto n_tokens = static_cast<std::int32_t>(wish.tokens.size());
+  if ((is_same && own.is_off) || n_tokens >= limits_.n_ctx) {
+    return std::nullopt;
+  }
+  const auto n_held = static_cast<std::int32_t>(is_same ? own.n_same : 0);
+  return std::max(1, n_tokens - n_held);
+}
+
+void DraftProposer::note(std::span<const RanRows> rows) {
+  std::vector<float> states;
+  for (const RanRows &ran : rows) {
+    states.clear();
+    source_->read(ran.first_row, ran.n_rows, states);
+    states_->put(ran.seq, ran.stream, ran.begin, states);
+  }
+}
+
+// A token is run with the state at the one before it.
+bool DraftProposer::has_states(const DraftWish &wish, std::size_t n_held) const {
+  const Pos begin = std::max(0, static_cast<Pos>(n_held) - 1);
+  const Pos end = static_cast<Pos>(wish.tokens.size()) - 1;
+  return states_ == nullptr || states_->covers(wish.seq, wish.stream, begin, end);
+}
+
+// All that is held now is the stream's own text; drafts come behind it.
+void DraftProposer::note_read(const DraftWish &wish) {
+  Held &own = held(wish.seq);
+  own.n_same = own.tokens.size();
+  if (states_ != nullptr) {
+    own.n_sure = static_cast<Pos>(own.tokens.size());
+    states_->drop_before(wish.seq, own.n_sure - 1);
+  }
 }
 
 // Lets the memory hold nothing of the wish's sequence but tokens that it has.
@@ -61,23 +105,39 @@ void DraftProposer::follow(const DraftWish &wish) {
     own.stream = wish.stream;
     own.is_off = false;
     own.n_same = 0;
+    own.n_lacking = 0;
     take_prefix(wish);
+  } else if (own.n_lacking > 0) {
+    take_prefix(wish); // another sequence may have read it meanwhile
   }
   // An embedding of the target's means nothing to another model, nor does the target's padding.
   const auto is_foreign = [this](Token token) { return token < 0 || token >= limits_.n_vocab; };
   own.is_off = own.is_off || std::ranges::any_of(wish.tokens.subspan(own.n_same), is_foreign);
   // The last token is always run: its row has the logits that a draft begins with.
   const auto n_most = static_cast<Pos>(wish.tokens.size()) - 1;
-  keep(wish.seq, std::min(n_common(own.tokens, wish.tokens, own.n_same), n_most));
+  const Pos n_sure = states_ != nullptr ? own.n_sure : n_most;
+  keep(wish.seq, std::min({n_common(own.tokens, wish.tokens, own.n_same), n_most, n_sure}));
   own.n_same = own.tokens.size();
+  if (states_ != nullptr) {
+    states_->cut(wish.seq, wish.stream, n_most);
+    own.n_lacking = has_states(wish, own.n_same) ? 0 : own.n_lacking + 1;
+    own.is_off = own.is_off || own.n_lacking > 1;
+  }
+}
+
+// Tokens of the wish that a sequence holds for good.
+Pos DraftProposer::n_shareable(SeqId seq, const DraftWish &wish) const {
+  const Held &one = held_[static_cast<std::size_t>(seq)];
+  const Pos n = n_common(one.tokens, wish.tokens);
+  return states_ != nullptr ? std::min(n, one.n_sure) : n;
 }
 
 // Another sequence may hold more of it, such as another choice of the same prompt.
 void DraftProposer::take_prefix(const DraftWish &wish) {
-  Pos best_n = n_common(held(wish.seq).tokens, wish.tokens) + kLeastShared;
+  Pos best_n = n_shareable(wish.seq, wish) + kLeastShared;
   SeqId best = -1;
   for (SeqId seq = 0; can_share_ && seq < static_cast<SeqId>(held_.size()); ++seq) {
-    const Pos n = n_common(held(seq).tokens, wish.tokens);
+    const Pos n = n_shareable(seq, wish);
     if (n > best_n && kv_->usable_prefix(seq, n) == n) {
       best_n = n;
       best = seq;
@@ -88,6 +148,7 @@ void DraftProposer::take_prefix(const DraftWish &wish) {
     kv_->share(best, wish.seq, best_n);
     const std::vector<Token> &source = held(best).tokens;
     held(wish.seq).tokens.assign(source.begin(), source.begin() + best_n);
+    held(wish.seq).n_sure = best_n;
   }
 }
 
@@ -113,12 +174,8 @@ void DraftProposer::catch_up(std::vector<Job> &jobs) {
   DecodeStatus status = DecodeStatus::kNoCells;
   while (!jobs.empty() && status == DecodeStatus::kNoCells) {
     const Batch batch = rows_to_catch_up(jobs);
-    status = runner_->decode(batch);
-    if (status == DecodeStatus::kOk) {
-      for (const Row &row : batch) {
-        held(row.seq).tokens.push_back(row.token);
-      }
-    } else if (status == DecodeStatus::kFailed || !make_cells(jobs)) {
+    status = run(batch);
+    if (status != DecodeStatus::kOk && (status == DecodeStatus::kFailed || !make_cells(jobs))) {
       fail(jobs);
     }
   }
@@ -178,10 +235,11 @@ bool DraftProposer::choose(const Job &job) {
   const auto n_tokens = static_cast<std::size_t>(std::min(limits_.n_vocab, vocab_.n_tokens()));
   std::vector<TokenProbability> chances =
       draft_chances(runner_->logits(job.row).first(n_tokens), job.wish->temperature);
+  Draft &draft = *job.draft;
   if (chances.front().probability < p_min_) {
+    draft.gave_up = true;
     return false;
   }
-  Draft &draft = *job.draft;
   const bool by_chance = job.wish->temperature > 0;
   const double at = static_cast<double>(random_() - std::minstd_rand::min()) /
                     static_cast<double>(std::minstd_rand::max());
@@ -202,19 +260,36 @@ bool DraftProposer::extend(std::vector<Job> &jobs) {
         row_of(seq, static_cast<Pos>(held(seq).tokens.size()), job.draft->tokens.back()));
     batch.back().logits = true;
   }
-  const std::int64_t begin_ns = clock_->now_ns();
-  const DecodeStatus status = runner_->decode(batch);
-  if (status == DecodeStatus::kOk) {
-    // Asking for a row waits for the computation.
-    static_cast<void>(runner_->logits(0));
-    cost_.observe(static_cast<std::int32_t>(batch.size()), ms_between(begin_ns, clock_->now_ns()));
-    for (const Row &row : batch) {
-      held(row.seq).tokens.push_back(row.token);
-    }
-  } else if (status == DecodeStatus::kFailed) {
+  const DecodeStatus status = run(batch);
+  if (status == DecodeStatus::kFailed) {
     fail(jobs);
   }
   return status == DecodeStatus::kOk;
+}
+
+// Runs rows, notes that the memory holds them and what they cost.
+DecodeStatus DraftProposer::run(const Batch &batch) {
+  const std::int64_t begin_ns = clock_->now_ns();
+  const DecodeStatus status = runner_->decode(batch);
+  if (status != DecodeStatus::kOk) {
+    return status;
+  }
+  const auto wanted = std::ranges::find(batch, true, &Row::logits);
+  if (wanted != batch.end()) {
+    // Asking for a row waits for the computation.
+    static_cast<void>(runner_->logits(static_cast<std::int32_t>(wanted - batch.begin())));
+    StepLoad load;
+    load.n_decode_rows = static_cast<std::int32_t>(std::ranges::count(batch, true, &Row::logits));
+    load.n_prefill_rows = static_cast<std::int32_t>(batch.size()) - load.n_decode_rows;
+    if (load.n_prefill_rows <= kFewRows) {
+      load = {static_cast<std::int32_t>(batch.size()), 0, 0};
+    }
+    cost_.observe(load, ms_between(begin_ns, clock_->now_ns()));
+  }
+  for (const Row &row : batch) {
+    held(row.seq).tokens.push_back(row.token);
+  }
+  return status;
 }
 
 // What the memory holds of these sequences is unknown.

@@ -16,7 +16,8 @@ def _draft(names: str, help_text: str, effect: Effect, default: str | None = Non
 
 
 DRAFT_OPTIONS = (
-    _draft("-md --model-draft", "Small model (GGUF) with the same vocabulary that drafts tokens",
+    _draft("-md --model-draft",
+           "Small model (GGUF) with the same vocabulary, or a head, that drafts tokens",
            Store("draft.model_path", path()), "none"),
     _draft("--draft-max --draft --draft-n",
            "Most tokens of a draft; 0 = no drafts, and no draft model",

@@ -14,10 +14,10 @@ namespace {
 
 using Cost = std::function<double(std::int32_t)>;
 
-RowCost learnt(const Cost &cost, std::int32_t n_most = 128) {
-  RowCost learnt;
+StepCost learnt(const Cost &cost, std::int32_t n_most = 128) {
+  StepCost learnt;
   for (std::int32_t n = 1; n <= n_most; ++n) {
-    learnt.observe(n, cost(n));
+    learnt.observe({n, 0, 0}, cost(n));
   }
   return learnt;
 }
@@ -36,10 +36,10 @@ LengthCandidate candidate(double first, double later, bool runs_drafter = false)
 }
 
 std::vector<std::int32_t> chosen(const std::vector<LengthCandidate> &candidates,
-                                 const RowCost &target, const RowCost &drafter = {},
+                                 const StepCost &target, const StepCost &drafter = {},
                                  std::int32_t n_room = 1000) {
   const auto n = static_cast<std::int32_t>(candidates.size());
-  return choose_lengths(candidates, {n, n, n_room}, {target, drafter});
+  return choose_lengths(candidates, {n, n_room}, {target, drafter});
 }
 
 // Tokens per millisecond when the candidates have these lengths.
@@ -70,7 +70,7 @@ TEST_CASE("rows that cost as much as a step are not used, however likely") {
 }
 
 TEST_CASE("nothing is drafted before a plain step was measured") {
-  CHECK(chosen({candidate(1, 1)}, RowCost()).front() == 0);
+  CHECK(chosen({candidate(1, 1)}, StepCost()).front() == 0);
 }
 
 TEST_CASE("the choice is as good as the best common length and never worse than none") {
@@ -92,7 +92,7 @@ TEST_CASE("the choice is as good as the best common length and never worse than 
 TEST_CASE("lengths fall to 0 as sequences fill the machine") {
   // Memory is the limit up to 16 rows, arithmetic beyond.
   const Cost cost = [](std::int32_t n) { return n <= 16 ? 10.0 : 10.0 * n / 16; };
-  const RowCost target = learnt(cost, 300);
+  const StepCost target = learnt(cost, 300);
   std::int32_t last = 100;
   for (const std::size_t n : {1U, 2U, 4U, 8U, 16U, 32U}) {
     const auto lengths = chosen(std::vector<LengthCandidate>(n, candidate(0.7, 0.7)), target);
@@ -109,12 +109,30 @@ TEST_CASE("a sequence that is often right gets more than one that is not") {
 }
 
 TEST_CASE("the drafter's runs count, and many sequences share them") {
-  const RowCost dear = learnt([](std::int32_t) { return 9.0; });
-  const RowCost cheap = learnt([](std::int32_t) { return 1.0; });
+  const StepCost dear = learnt([](std::int32_t) { return 9.0; });
+  const StepCost cheap = learnt([](std::int32_t) { return 1.0; });
   const LengthCandidate one = candidate(0.8, 0.8, true);
   CHECK(chosen({one}, learnt(kBandwidth), dear).front() == 0);
   CHECK(chosen({one}, learnt(kBandwidth), cheap).front() >= 3);
   CHECK(chosen(std::vector<LengthCandidate>(8, one), learnt(kBandwidth), cheap).front() >= 3);
+}
+
+TEST_CASE("a drafter that seldom dares costs its first run, not the rows it does not fill") {
+  const StepCost drafter = learnt([](std::int32_t) { return 0.5; });
+  LengthCandidate one = candidate(0.3, 0.3, true);
+  CHECK(chosen({one}, learnt(kCompute), drafter).front() == 0);
+  one.offered = 0.3; // and is right then
+  CHECK(chosen({one}, learnt([](std::int32_t n) { return 6 + 4.0 * n; }), drafter).front() >= 1);
+  one.offered = 1;
+  CHECK(chosen({one}, learnt([](std::int32_t n) { return 6 + 4.0 * n; }), drafter).front() == 0);
+}
+
+TEST_CASE("what a drafter must read first counts") {
+  const StepCost drafter = learnt([](std::int32_t) { return 1.0; });
+  LengthCandidate one = candidate(0.8, 0.8, true);
+  CHECK(chosen({one}, learnt(kBandwidth), drafter).front() > 0);
+  one.extra_ms = 40;
+  CHECK(chosen({one}, learnt(kBandwidth), drafter).front() == 0);
 }
 
 TEST_CASE("the room is never exceeded and short drafts are none") {
@@ -123,42 +141,12 @@ TEST_CASE("the room is never exceeded and short drafts are none") {
     one.n_min = 4;
   }
   for (const auto &lengths : {chosen(all, learnt(kBandwidth), {}, 18),
-                              longest_lengths(all, {.n_decodes = 5, .n_rows = 5, .n_room = 18})}) {
+                              longest_lengths(all, {.n_decodes = 5, .n_room = 18})}) {
     CHECK(std::accumulate(lengths.begin(), lengths.end(), 0) <= 18);
     for (const std::int32_t n : lengths) {
       CHECK((n == 0 || n >= 4));
     }
   }
-}
-
-TEST_CASE("costs between seen numbers of rows lie on a line, beyond them they are guessed low") {
-  RowCost cost;
-  CHECK(cost.ms(4) == 0);
-  cost.observe(1, 10);
-  CHECK(cost.ms(1) == 10);
-  CHECK(cost.ms(5) > 10);
-  CHECK(cost.ms(5) < 15);
-  cost.observe(9, 18);
-  CHECK(cost.ms(5) == doctest::Approx(14));
-  CHECK(cost.ms(17) == doctest::Approx(26));
-  CHECK(cost.is_known(9, 10));
-  CHECK_FALSE(cost.is_known(5, 10));
-  cost.observe(1, 10);
-  CHECK_FALSE(cost.is_known(9, 1));
-}
-
-TEST_CASE("one stall hardly moves a cost, a lasting change moves all") {
-  RowCost cost = learnt(kMixed, 8);
-  for (int i = 0; i < 20; ++i) {
-    cost.observe(1, 10.5);
-  }
-  cost.observe(1, 1000);
-  CHECK(cost.ms(1) < 13);
-  for (int i = 0; i < 200; ++i) {
-    cost.observe(1, 21);
-  }
-  CHECK(cost.ms(1) == doctest::Approx(21).epsilon(0.05));
-  CHECK(cost.ms(8) > 1.15 * kMixed(8));
 }
 
 TEST_CASE("rates are learnt from what came true") {
@@ -177,4 +165,16 @@ TEST_CASE("rates are learnt from what came true") {
   CHECK(next.of(GuessSource::kNgram4).first > 0.95);
   next.observe(GuessSource::kNgram4, 0, true);
   CHECK(next.of(GuessSource::kNgram4).first == doctest::Approx(0.8).epsilon(0.02));
+}
+
+TEST_CASE("how often a source dares to guess is learnt apart") {
+  Acceptance acceptance(2, 0.1);
+  CHECK(acceptance.of(GuessSource::kModel).offered == 1);
+  for (int i = 0; i < 100; ++i) {
+    acceptance.observe_offer(GuessSource::kModel, 1, true);
+  }
+  CHECK(acceptance.of(GuessSource::kModel).offered == doctest::Approx(0.5).epsilon(0.15));
+  Acceptance next(4, 0.1);
+  next.begin_with(acceptance);
+  CHECK(next.of(GuessSource::kModel).offered < 0.6);
 }

@@ -50,6 +50,30 @@ TEST_CASE("only what is new is run") {
   CHECK(drafter.runner->log.back().size() == 1);
 }
 
+TEST_CASE("how much has to be run first is known without running it") {
+  FakeDrafter drafter = make_fake_drafter({});
+  const std::vector<Token> tokens = tokens_of("twelve chars");
+  DraftWish wish{.seq = 0, .stream = 1, .tokens = tokens, .n_max = 2};
+  CHECK(drafter.proposer->n_behind(wish) == 12);
+  drafted(*drafter.proposer, 0, 1, "twelve char", 2);
+  CHECK(drafter.proposer->n_behind(wish) == 1); // the draft is not known to be right
+  wish.stream = 2;
+  CHECK(drafter.proposer->n_behind(wish) == 12);
+  const std::vector<Token> media = {'a', kNoToken, 'b'};
+  wish.tokens = media;
+  drafter.proposer->propose(std::span(&wish, 1));
+  CHECK_FALSE(drafter.proposer->n_behind(wish));
+}
+
+TEST_CASE("a draft says when its drafter became unsure") {
+  const std::vector<Token> tokens = tokens_of("hello");
+  DraftWish wish{.seq = 0, .stream = 1, .tokens = tokens, .n_max = 3};
+  FakeDrafter unsure = make_fake_drafter({}, 0.25F); // its best has a chance of 0.23
+  CHECK(unsure.proposer->propose(std::span(&wish, 1)).at(0).gave_up);
+  FakeDrafter sure = make_fake_drafter({});
+  CHECK_FALSE(sure.proposer->propose(std::span(&wish, 1)).at(0).gave_up);
+}
+
 TEST_CASE("all sequences of a step share the runs") {
   FakeDrafter drafter = make_fake_drafter({});
   const std::vector<Token> one = tokens_of("one");
@@ -113,6 +137,71 @@ TEST_CASE("a sequence with media is not drafted for") {
   const std::vector<Token> tokens = {'a', kNoToken, 'b'};
   DraftWish wish{.seq = 0, .stream = 1, .tokens = tokens, .n_max = 5};
   CHECK(drafter.proposer->propose(std::span(&wish, 1)).at(0).tokens.empty());
+}
+
+namespace {
+
+struct NoStates final : StateSource {
+  std::size_t width() const override { return 2; }
+  void read(std::int32_t first, std::int32_t n, std::vector<float> &into) override {
+    into.insert(into.end(), 2 * static_cast<std::size_t>(n), static_cast<float>(first));
+  }
+};
+
+// The target ran these tokens of slot 0's text.
+void ran(DraftProposer &proposer, std::uint64_t stream, Pos begin, std::int32_t n) {
+  const RanRows rows{.stream = stream, .begin = begin, .first_row = 0, .n_rows = n};
+  proposer.note(std::span(&rows, 1));
+}
+
+} // namespace
+
+TEST_CASE("a head drafts where the target's states reach, and reads what was guessed again") {
+  FakeDrafter drafter = make_fake_drafter({}, 0, std::make_unique<NoStates>());
+  DraftProposer &proposer = *drafter.proposer;
+  drafter.runner->keep_log = true;
+  CHECK(proposer.reads_states());
+  ran(proposer, 1, 0, 4);
+  CHECK(drafted(proposer, 0, 1, "hello", 3) == alone("hello", 3));
+  CHECK(drafter.runner->log.size() == 3);
+  CHECK(drafter.runner->log.front().size() == 5);
+  // Two guesses came true and a token followed; the target has run what was last before, and them.
+  const std::string text = "hello" + alone("hello", 3);
+  ran(proposer, 1, 4, 4);
+  CHECK(drafted(proposer, 0, 1, text, 2) == alone(text, 2));
+  CHECK(drafter.runner->log[3].size() == 3);
+}
+
+TEST_CASE("a head whose states do not reach back to what it holds is off for the text") {
+  FakeDrafter drafter = make_fake_drafter({}, 0, std::make_unique<NoStates>());
+  DraftProposer &proposer = *drafter.proposer;
+  const std::string text = "a prefix that was there, and more";
+  const std::vector<Token> tokens = tokens_of(text);
+  const DraftWish wish{.seq = 0, .stream = 2, .tokens = tokens, .n_max = 2};
+  ran(proposer, 2, 20, 12); // the first 20 tokens were taken over
+  CHECK(drafted(proposer, 0, 2, text, 2).empty());
+  CHECK(proposer.n_behind(wish));
+  CHECK(drafted(proposer, 0, 2, text, 2).empty());
+  CHECK_FALSE(proposer.n_behind(wish));
+  // Another sequence has read the prefix from states.
+  ran(proposer, 3, 0, 32);
+  CHECK(drafted(proposer, 0, 3, text, 2) == alone(text, 2));
+  const RanRows rows{.seq = 1, .stream = 4, .begin = 20, .first_row = 0, .n_rows = 12};
+  proposer.note(std::span(&rows, 1));
+  CHECK(drafted(proposer, 1, 4, text, 2) == alone(text, 2));
+}
+
+TEST_CASE("what another sequence reads in the same call is there for the next") {
+  FakeDrafter drafter = make_fake_drafter({}, 0, std::make_unique<NoStates>());
+  const std::vector<Token> tokens = tokens_of("a prefix that both of them have got");
+  const std::vector<RanRows> rows = {{.seq = 0, .stream = 1, .begin = 0, .n_rows = 34},
+                                     {.seq = 1, .stream = 2, .begin = 20, .n_rows = 14}};
+  drafter.proposer->note(rows);
+  std::vector<DraftWish> wishes(2);
+  wishes[0] = {.seq = 0, .stream = 1, .tokens = tokens, .n_max = 1};
+  wishes[1] = {.seq = 1, .stream = 2, .tokens = tokens, .n_max = 1};
+  CHECK(drafter.proposer->propose(wishes)[1].tokens.empty());
+  CHECK(drafter.proposer->propose(wishes)[1].tokens.size() == 1);
 }
 
 TEST_CASE("chances are those of the few likeliest tokens at the temperature") {

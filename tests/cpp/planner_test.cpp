@@ -300,3 +300,10 @@ TEST_CASE("a shorter prompt goes before rows that are alone") {
   REQUIRE(plan.prefills.size() == 1);
   CHECK(plan.prefills[0].slot == 2);
 }
+
+TEST_CASE("the target is what was asked for, else it follows the decode step within bounds") {
+  CHECK(itl_target_ms(30, 500) == 30);
+  CHECK(itl_target_ms({}, 2) == 50);
+  CHECK(itl_target_ms({}, 40) == 240);
+  CHECK(itl_target_ms({}, 900) == 1000);
+}

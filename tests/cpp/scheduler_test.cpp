@@ -19,7 +19,8 @@ public:
     }
     return drafts;
   }
-  const RowCost &cost() const override { return cost_; }
+  std::optional<std::int32_t> n_behind(const DraftWish &) const override { return 1; }
+  const StepCost &cost() const override { return cost_; }
 
 private:
   std::vector<Token> guess(std::span<const Token> tokens, std::int32_t n_max) {
@@ -34,7 +35,7 @@ private:
     return draft;
   }
 
-  RowCost cost_;
+  StepCost cost_;
   std::string guess_;
   int n_calls_ = 0;
 };

@@ -195,6 +195,60 @@ TEST_CASE("memory that cannot take a tail back has no drafts") {
   }
 }
 
+namespace {
+
+// A request whose prompt has a picture of 24 rows that take 5 positions.
+RequestId ask_about_picture(Rig &rig, const std::string &lead, const std::string &question) {
+  auto embd = std::make_shared<std::vector<float>>(24 * 4, 0.5F);
+  MediaSpan span{.start = static_cast<std::int32_t>(lead.size()),
+                 .n_rows = 24,
+                 .n_pos = 5,
+                 .hash = 99,
+                 .embd = embd,
+                 .positions = {}};
+  for (Pos i = 0; i < 24; ++i) {
+    span.positions.push_back({0, i / 6, i % 6, 0});
+  }
+  Submission submission;
+  submission.ticket = rig.registry().accept();
+  submission.request = Rig::generate_request(lead + std::string(24, '?') + question, 60);
+  Arrival arrival = prepare(std::move(submission), rig.models());
+  auto prompt = std::make_shared<Prompt>(*arrival.prompt);
+  std::fill_n(prompt->tokens.begin() + span.start, 24, kNoToken);
+  prompt->media = {span};
+  arrival.prompt = prompt;
+  return rig.submit_prepared(std::move(arrival));
+}
+
+} // namespace
+
+TEST_CASE("prompts with media have drafts of every kind, also when preempted") {
+  for (const char *fixed_text : {"", "as before. "}) {
+    const FakeModelParams model{.n_ctx = 256, .n_cells = 230, .fixed_text = fixed_text};
+    const auto run = [](Rig &rig) {
+      const RequestId text = rig.generate("a text beside them", 60);
+      const RequestId one = ask_about_picture(rig, "see ", " as before. as");
+      const RequestId two = ask_about_picture(rig, "", "what is it?");
+      rig.run_until_idle();
+      const Usage &usage = rig.done(one).usage;
+      return std::pair(rig.text(text) + "|" + rig.text(one) + "|" + rig.text(two), usage);
+    };
+    Rig plain(model);
+    const auto [expected, no_usage] = run(plain);
+    CHECK(no_usage.n_draft == 0);
+    CHECK(plain.scheduler().stats().n_preempted > 0);
+    Rig looking(model, drafting(1));
+    const auto [looked_up, lookup_usage] = run(looking);
+    CHECK(looked_up == expected);
+    CHECK(lookup_usage.n_draft > 0);
+    CHECK((lookup_usage.n_draft_accepted > 20) == (fixed_text[0] != 0));
+    DraftRig one(model);
+    const auto [drafted, usage] = run(one.rig);
+    CHECK(drafted == expected);
+    CHECK(usage.n_draft > 0);
+  }
+}
+
 TEST_CASE("draws by chance are those of the run without drafts") {
   const auto text_of = [](Rig &rig) {
     Request request = Rig::generate_request("by chance", 60, 2);

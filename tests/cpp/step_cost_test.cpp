@@ -1,4 +1,4 @@
-#include "engine/step_cost.h"
+#include "base/step_cost.h"
 
 #include <doctest/doctest.h>
 
@@ -105,9 +105,45 @@ TEST_CASE("little knowledge is used with care") {
   CHECK(cost.ms_of(alone) > 0);
 }
 
-TEST_CASE("the target is what was asked for, else it follows the decode step within bounds") {
-  CHECK(itl_target_ms(30, 500) == 30);
-  CHECK(itl_target_ms({}, 2) == 50);
-  CHECK(itl_target_ms({}, 40) == 240);
-  CHECK(itl_target_ms({}, 900) == 1000);
+TEST_CASE("costs between seen numbers of rows lie on a line, beyond them they are guessed low") {
+  StepCost cost;
+  CHECK(cost.decode_ms(4) == 0);
+  cost.observe({1, 0, 0}, 10);
+  CHECK(cost.decode_ms(1) == 10);
+  CHECK(cost.decode_ms(5) > 10);
+  CHECK(cost.decode_ms(5) < 15);
+  cost.observe({9, 0, 0}, 18);
+  CHECK(cost.decode_ms(5) == doctest::Approx(14));
+  CHECK(cost.decode_ms(17) == doctest::Approx(26));
+  CHECK(cost.knows_decode(9, 10));
+  CHECK_FALSE(cost.knows_decode(5, 10));
+  cost.observe({1, 0, 0}, 10);
+  CHECK_FALSE(cost.knows_decode(9, 1));
+}
+
+TEST_CASE("one stall hardly moves a cost, a lasting change moves all") {
+  StepCost cost;
+  const auto ms_of = [](std::int32_t n) { return 10.0 + 0.5 * n; };
+  for (std::int32_t n = 1; n <= 8; ++n) {
+    cost.observe({n, 0, 0}, ms_of(n));
+  }
+  for (int i = 0; i < 20; ++i) {
+    cost.observe({1, 0, 0}, 10.5);
+  }
+  cost.observe({1, 0, 0}, 1000);
+  CHECK(cost.decode_ms(1) < 13);
+  for (int i = 0; i < 200; ++i) {
+    cost.observe({1, 0, 0}, 21);
+  }
+  CHECK(cost.decode_ms(1) == doctest::Approx(21).epsilon(0.05));
+  CHECK(cost.decode_ms(8) > 1.15 * ms_of(8));
+}
+
+TEST_CASE("steps that read prompts too say nothing about rows that only decode") {
+  StepCost cost;
+  cost.observe({2, 100, 0}, 50);
+  CHECK(cost.decode_ms(2) == 0);
+  CHECK_FALSE(cost.knows_decode(2, 10));
+  cost.observe({2, 0, 0}, 5);
+  CHECK(cost.decode_ms(2) == 5);
 }

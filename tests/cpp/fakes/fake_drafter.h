@@ -18,7 +18,9 @@ struct FakeDrafter {
   std::unique_ptr<Models> models;
 };
 
-inline FakeDrafter make_fake_drafter(const FakeModelParams &params, float p_min = 0) {
+// With a source it is a head, which has drafts only where the source's states reach.
+inline FakeDrafter make_fake_drafter(const FakeModelParams &params, float p_min = 0,
+                                     std::unique_ptr<StateSource> source = nullptr) {
   FakeDrafter drafter;
   FakeHandles handles;
   drafter.models = load_fake_models(params, &handles);
@@ -31,6 +33,10 @@ inline FakeDrafter make_fake_drafter(const FakeModelParams &params, float p_min 
   parts.vocab = drafter.models->vocab.get();
   parts.n_seqs = params.n_slots;
   parts.p_min = p_min;
+  if (source) {
+    parts.states = std::make_shared<StateStore>(params.n_slots, source->width(), 1000);
+    parts.source = std::move(source);
+  }
   drafter.proposer = std::make_unique<DraftProposer>(std::move(parts));
   return drafter;
 }
