@@ -40,6 +40,10 @@ EncodeStage::EncodeStage(TextEncoder *encoder, const Clock &clock)
       limits_[static_cast<std::size_t>(kind)] = encoder_->limits(kind);
       queues_[static_cast<std::size_t>(kind)] =
           std::make_unique<EncodeQueue>(encoder_->limits(kind));
+      // Where a text may go on in the next pass, a small pass would cut it for nothing.
+      if (const EncodeLimits &limits = encoder_->limits(kind); !limits.can_split) {
+        sizes_[static_cast<std::size_t>(kind)].emplace(limits.n_batch);
+      }
     }
   }
 }
@@ -100,7 +104,9 @@ bool EncodeStage::pick_kind() {
 }
 
 std::int32_t EncodeStage::room(bool beside_streams) const {
-  const std::int32_t n_batch = limits_[static_cast<std::size_t>(turn_)].n_batch;
+  const auto &size = sizes_[static_cast<std::size_t>(turn_)];
+  const std::int32_t n_batch =
+      size ? size->next() : limits_[static_cast<std::size_t>(turn_)].n_batch;
   if (!beside_streams || ms_per_token_ <= 0) {
     return n_batch;
   }
@@ -148,6 +154,9 @@ EncodePass EncodeStage::run(bool beside_streams, std::span<const LoraScale> lora
     take_output(packed[i], encoder_->output(i), pass);
   }
   pass.ms = ms_between(begin_ns, clock_.now_ns());
+  if (auto &size = sizes_[static_cast<std::size_t>(turn_)]) {
+    size->observe(pass.n_tokens, pass.ms);
+  }
   const double now = pass.ms / pass.n_tokens;
   ms_per_token_ = ms_per_token_ > 0 ? 0.75 * ms_per_token_ + 0.25 * now : now;
   return pass;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/event.h"
 #include "engine/encode_queue.h"
+#include "engine/pass_size.h"
 #include "model/lora.h"
 #include "model/text_encoder.h"
 
@@ -83,7 +84,8 @@ private:
   const Clock &clock_;
   std::array<std::unique_ptr<EncodeQueue>, kNKinds> queues_;
   std::array<EncodeLimits, kNKinds> limits_;
-  EncodeKind turn_ = EncodeKind::kRerank; // kind of the last pass
+  std::array<std::optional<PassSize>, kNKinds> sizes_; // none: a pass takes what fits
+  EncodeKind turn_ = EncodeKind::kRerank;              // kind of the last pass
   std::map<RequestId, Work> works_;
   LoraSet loras_;           // that the encoder has
   double ms_per_token_ = 0; // of recent passes; 0: not known

@@ -29,7 +29,7 @@ inline constexpr std::int32_t kLeastAloneRows = 128;
 inline constexpr std::int32_t kTileRows = 64;
 
 // How much longer than the target a step may get for the sake of a whole tile.
-inline constexpr double kTileStretch = 2;
+inline constexpr double kTileStretch = 3;
 
 // A turn of a class while another one waits: at most so many steps, and no step begins after so
 // long. Switching costs upstream a new plan of its computation, so it is not done in every step.

@@ -22,10 +22,6 @@ constexpr std::size_t kGrammarsKept = 16;
   throw Error(ErrorCode::kInvalidArgument, "grammar " + problem, "grammar");
 }
 
-struct FreeGrammar {
-  void operator()(llama_grammar *grammar) const { llama_grammar_free_impl(grammar); }
-};
-
 std::shared_ptr<const TokenTrie> make_trie(const llama_vocab *vocab) {
   std::vector<std::string_view> pieces;
   std::vector<TokenUse> uses;
@@ -95,19 +91,11 @@ std::shared_ptr<const GrammarRules> parse(const llama_vocab *vocab, const std::s
     if (!parser.parse(text.c_str()) || parser.rules.empty()) {
       refuse_use("is refused by llama.cpp; <text> must be one token of the model");
     }
-    const std::uint32_t root = parser.symbol_ids.at("root");
-    llama_grammar_stack begins = parser.c_rules();
-    // Checks that no rule begins with itself, which could be followed for ever.
-    const std::unique_ptr<llama_grammar, FreeGrammar> checked(
-        llama_grammar_init_impl(vocab, begins.data(), begins.size(), root));
-    if (!checked) {
-      refuse_use("is refused by llama.cpp: a rule begins with itself");
-    }
     RuleBuilder builder;
     for (const llama_grammar_rule &rule : parser.rules) {
       add_rule(rule, builder);
     }
-    return std::make_shared<const GrammarRules>(builder.take(root));
+    return std::make_shared<const GrammarRules>(builder.take(parser.symbol_ids.at("root")));
   } catch (const Error &) {
     throw;
   } catch (const std::exception &error) {

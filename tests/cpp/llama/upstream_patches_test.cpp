@@ -50,22 +50,6 @@ TEST_CASE("a template that takes too much is refused like one that fails") {
   }
 }
 
-TEST_CASE("a token that an ambiguous grammar reads in too many ways is refused") {
-  const auto grammar = std::unique_ptr<llama_grammar, void (*)(llama_grammar *)>(
-      llama_grammar_init_impl(nullptr, "root ::= \"a\" root \"b\" | \"a\" root \"c\" | \"a\"",
-                              "root", false, nullptr, 0, nullptr, 0),
-      llama_grammar_free_impl);
-  const std::string piece = repeat("a", 64);
-  CHECK_THROWS_WITH(llama_grammar_accept_token(*grammar, 0, piece), "too ambiguous");
-  std::vector<std::uint32_t> chars(piece.begin(), piece.end());
-  chars.push_back(0);
-  CHECK_THROWS_WITH(llama_grammar_reject_candidates_for_stack(
-                        grammar->rules, grammar->stacks.front(), {{0, chars.data(), {0, 0}, 0}}),
-                    "too ambiguous");
-  // What one token took is not held against the next.
-  CHECK_NOTHROW(llama_grammar_accept_token(*grammar, 0, "aaaa"));
-}
-
 TEST_CASE("a grammar whose groups nest too deeply is refused with a reason") {
   llama_grammar_parser deep;
   CHECK_FALSE(deep.parse(("root ::= " + repeat("(", 60000)).c_str()));
