@@ -1,6 +1,6 @@
-// How many tokens of short texts a pass of an encoder should take: attention looks at all of a pass,
-// so that a small one may be quicker for each token, and a small one leaves large devices idle. The
-// sizes are tried and the quickest is used.
+// How many tokens of short texts a pass of an encoder should take. Attention looks at all of a
+// pass, so that small ones may be quicker for each token; on a large device they leave most of it
+// idle. The sizes are tried and the quickest is used.
 // Thread rule: engine thread. Guarantee: all sizes but one are tried rarely once they are known.
 // Covered by pass_size_test.
 #pragma once

@@ -27,6 +27,7 @@ from llamabox.option_help import help_text
 from llamabox.option_parser import CommandLine, Notice, UsageError, parse
 from llamabox.options import Action
 from llamabox.rpc_config import RpcConfig
+from llamabox.system_process import CAN_SUPERVISE
 
 _logger = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ def _lend(command_line: CommandLine) -> int:
 
 def _run(config: ServerConfig) -> int:
     sockets = open_listeners(config.http)
-    if not config.process.supervise:
+    if not (config.process.supervise and CAN_SUPERVISE):
         return _serve_here(config, sockets)
     from llamabox.supervisor import Supervisor
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llamabox.config import HttpConfig
 from llamabox.http.bind import bind
+from llamabox.http.system import is_unix
 from llamabox.log import fields
 
 _BACKLOG = 1024
@@ -61,7 +62,7 @@ def _cause(error: OSError) -> str:
 
 def _log_address(listener: socket.socket) -> None:
     name = listener.getsockname()
-    if listener.family == socket.AF_UNIX:
+    if is_unix(listener):
         _logger.info("listening", extra=fields(path=name))
     else:
         _logger.info("listening", extra=fields(host=name[0], port=name[1]))

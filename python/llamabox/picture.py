@@ -1,4 +1,4 @@
-"""Pictures of clients and for clients: reading what they send within limits, writing what they get.
+"""Pictures of image servers: what is edited, its mask, and the files that clients get.
 
 Every function here takes milliseconds to seconds and belongs in a thread. Pillow is imported with
 this module, which only image servers need. Covered by tests/py/unit/test_picture.py.
@@ -11,11 +11,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps, PngImagePlugin
 
+from llamabox import picture_reader
 from llamabox.errors import InvalidArgumentError
-
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-MAX_PIXELS = 40_000_000
-"""Of one picture, as its header says: the file may be a thousand times smaller."""
 
 Size = tuple[int, int]
 
@@ -35,24 +32,16 @@ class Output:
 def open_picture(data: bytes, param: str) -> Image.Image:
     """A picture, upright, its pixels read; raises InvalidArgumentError naming ``param``."""
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise InvalidArgumentError(
-                    f"{param} has {width}x{height} pixels; at most {MAX_PIXELS} are taken", param
-                )
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except InvalidArgumentError:
-        raise
-    except Exception:
-        # A decoder that meets garbage raises whatever it likes.
+        return picture_reader.open_picture(data)
+    except picture_reader.UnreadableError:
         raise InvalidArgumentError("Invalid image", param) from None
+    except picture_reader.PictureError as error:
+        raise InvalidArgumentError(f"{param} {error}", param) from None
 
 
 def rgb_bytes(picture: Image.Image, size: Size) -> bytes:
     """The picture stretched to ``size``, three bytes a pixel."""
-    return picture.convert("RGB").resize(size, Image.Resampling.BICUBIC).tobytes()
+    return picture_reader.to_rgb(picture).resize(size, Image.Resampling.BICUBIC).tobytes()
 
 
 def mask_bytes(mask: Image.Image, size: Size) -> bytes:

@@ -16,14 +16,14 @@ import ssl
 import threading
 from dataclasses import dataclass
 
-import uvloop
-
 from llamabox.errors import LoadFailedError
+from llamabox.event_loop import new_event_loop
 from llamabox.log import fields
 from llamabox.rpc_greeting import GREETING_S, WELCOME, greeting
 from llamabox.rpc_pipe import PipeEnd, keep_alive
 
 _MAX_GUESTS = 64
+_DESCRIPTORS = "/dev/fd"
 
 _logger = logging.getLogger(__name__)
 
@@ -76,8 +76,11 @@ class RpcRelay:
     """Loopback addresses for servers. Its thread ends with the process."""
 
     def __init__(self, shown: Credentials) -> None:
+        """Raises LoadFailedError where a process cannot look at its own descriptors."""
+        if not os.path.isdir(_DESCRIPTORS):
+            raise LoadFailedError(f"rpc: TLS to servers needs {_DESCRIPTORS}, which is not here")
         self._shown = shown
-        self._loop = uvloop.new_event_loop()
+        self._loop = new_event_loop()
         self._guests: set[asyncio.Task[None]] = set()
         self._addresses: dict[str, str] = {}
         threading.Thread(target=self._run, name="rpc-relay", daemon=True).start()
@@ -159,7 +162,7 @@ def is_own(client: tuple[str, int], listener: tuple[str, int]) -> bool:
 
     Both addresses of a TCP connection name it alone, so no other process can look like that.
     """
-    for name in os.listdir("/dev/fd"):
+    for name in os.listdir(_DESCRIPTORS):
         with contextlib.suppress(OSError):
             sock = socket.socket(fileno=int(name))
             try:

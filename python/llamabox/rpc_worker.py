@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Sequence
-from pathlib import Path
-
-import uvloop
 
 from llamabox import _core
 from llamabox.config import ServerConfig
 from llamabox.errors import LlamaboxError
+from llamabox.event_loop import new_event_loop
 from llamabox.http.application import Application
 from llamabox.http.bind import bind
 from llamabox.http.exchange import Exchange
@@ -32,6 +29,8 @@ from llamabox.model_loader import prepare_core
 from llamabox.rpc_config import DEFAULT_CACHE_MIB, RpcConfig
 from llamabox.rpc_door import RpcDoor
 from llamabox.rpc_metrics import RpcMetrics
+from llamabox.system_paths import cache_folder
+from llamabox.system_process import watch_signals
 from llamabox.upstream_log import UpstreamLog
 from llamabox.worker_channel import notify_ready
 
@@ -46,7 +45,7 @@ def run_rpc_worker(config: ServerConfig, sockets: Sequence[socket.socket]) -> in
 
     Returns the exit code: 0 after a normal stop, 1 when a device cannot be lent.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run(config, sockets))
 
 
@@ -67,9 +66,9 @@ async def _run(config: ServerConfig, sockets: Sequence[socket.socket]) -> int:
     finally:
         log.read()
     door = _open_door(rpc, server, sockets)
-    loop = asyncio.get_running_loop()
-    for number in config.process.stop_signals:
-        loop.add_signal_handler(number, server.stop)
+    unwatch = watch_signals(
+        asyncio.get_running_loop(), config.process.stop_signals, lambda number: server.stop()
+    )
     _log_ready(rpc, server)
     notify_ready(config.process)
     await asyncio.to_thread(server.serve)
@@ -78,6 +77,7 @@ async def _run(config: ServerConfig, sockets: Sequence[socket.socket]) -> int:
     if metrics is not None:
         await metrics.shutdown(_METRICS_GRACE_S)
     log.close()
+    unwatch()
     return 0
 
 
@@ -138,7 +138,7 @@ def rpc_params(rpc: RpcConfig, sockets: Sequence[socket.socket]) -> _core.RpcPar
         cpu="cpu" in devices,
         n_threads=rpc.n_threads or 0,
         reserved_bytes=(rpc.reserve_mib or 0) * _MIB,
-        cache_dir=str(rpc.cache_dir or _default_cache_dir()) if rpc.cache else "",
+        cache_dir=str(rpc.cache_dir or cache_folder() / "rpc") if rpc.cache else "",
         cache_limit_bytes=(rpc.cache_mib or DEFAULT_CACHE_MIB) * _MIB,
     )
 
@@ -147,8 +147,3 @@ def _main_device(wanted: int | str | None) -> int | str:
     if wanted is not None:
         return wanted
     return 0 if any(device.is_gpu for device in _core.list_devices()) else "cpu"
-
-
-def _default_cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "llamabox" / "rpc"

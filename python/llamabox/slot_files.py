@@ -33,8 +33,12 @@ _HEADER = struct.Struct(f"<8sII{DIGEST_BYTES}sIIQ")
 _LORA = struct.Struct("<if")
 _SAMPLE_BYTES = 64 * 1024
 _N_SAMPLES = 64
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# A system without any of these has no descriptors of folders either, and so no slot files.
+_NOFOLLOW, _CLOEXEC, _NONBLOCK, _DIRECTORY = (
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_DIRECTORY")
+)
+_READ_FLAGS = os.O_RDONLY | _NOFOLLOW | _CLOEXEC | _NONBLOCK
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC
 
 Loras = list[tuple[int, float]]
 
@@ -60,8 +64,10 @@ class SlotFolder:
     """
 
     def __init__(self, path: str | Path, fingerprint: bytes) -> None:
+        if os.open not in os.supports_dir_fd:
+            raise LoadFailedError("--slot-save-path: this system has no descriptors of folders")
         try:
-            self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._folder = os.open(path, os.O_RDONLY | _DIRECTORY | _CLOEXEC)
         except OSError as error:
             raise LoadFailedError(
                 f"--slot-save-path {path} cannot be used: {error.strerror}"

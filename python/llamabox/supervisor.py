@@ -24,7 +24,8 @@ from llamabox.config import ServerConfig, to_json
 from llamabox.listeners import close_listeners
 from llamabox.log import fields
 from llamabox.restart_policy import Death, RestartLimits, RestartPolicy
-from llamabox.worker_channel import EXIT_DEVICE_LOST, EXIT_LOAD_FAILED, READY_LINE, STOP_SIGNAL
+from llamabox.system_process import STOP_SIGNAL
+from llamabox.worker_channel import EXIT_DEVICE_LOST, EXIT_LOAD_FAILED, READY_LINE
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "llamabox.worker_main")
 

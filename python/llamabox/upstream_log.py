@@ -1,15 +1,16 @@
 """Brings the log lines of llama.cpp into this process's log.
 
-The core's threads may not take the interpreter lock, so they write lines to a pipe, and the loop
-reads them.
+The core's threads may not take the interpreter lock, so they write lines to a channel, and the
+loop reads them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from typing import TYPE_CHECKING
+
+from llamabox.event_loop import LineChannel
 
 if TYPE_CHECKING:
     from llamabox import _core
@@ -26,26 +27,24 @@ _logger = logging.getLogger("llama.cpp")
 
 
 class UpstreamLog:
-    """Reads the pipe on the running loop until ``close``."""
+    """Reads the channel on the running loop until ``close``."""
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        # A full pipe drops lines: a step must never wait for a log line.
-        os.set_blocking(self._writer, False)
+        # A full one drops lines: a step must never wait for a log line.
+        self._channel = LineChannel()
         self._rest = b""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._reader, self.read)
+        self._loop.add_reader(self._channel.fileno(), self.read)
 
     @property
     def fd(self) -> int:
         """Where lines of the form ``level<TAB>text`` are written."""
-        return self._writer
+        return self._channel.writer
 
     def read(self) -> None:
         """Log what has come."""
         try:
-            received = os.read(self._reader, _READ_BYTES)
+            received = self._channel.read(_READ_BYTES)
         except BlockingIOError:
             return
         *lines, self._rest = (self._rest + received).split(b"\n")
@@ -58,8 +57,8 @@ class UpstreamLog:
         """Log what is left and stop reading. The writing end stays open: threads may still use
         it."""
         self.read()
-        self._loop.remove_reader(self._reader)
-        os.close(self._reader)
+        self._loop.remove_reader(self._channel.fileno())
+        self._channel.close()
 
 
 def least_level(core: type[_core.LogLevel], verbosity: int) -> _core.LogLevel:

@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import uvloop
-
 from llamabox.access import cors_of, gate_of
 from llamabox.api.app import App
 from llamabox.api.call import Settings
@@ -25,14 +23,17 @@ from llamabox.api.sampling_fields import sampling_params
 from llamabox.config import HttpConfig, ServerConfig
 from llamabox.engine import CoreModule, Engine
 from llamabox.errors import DeviceLostError, LlamaboxError
+from llamabox.event_loop import new_event_loop
 from llamabox.http.application import Application
 from llamabox.http.limits import Limits
 from llamabox.http.server import HttpServer
 from llamabox.http.service import ServerOptions
+from llamabox.http.system import is_unix
 from llamabox.http.tls import server_context
 from llamabox.image_engine import ImageEngine
 from llamabox.log import fields
 from llamabox.measure import measure_rate
+from llamabox.system_process import watch_signals
 from llamabox.upstream_log import UpstreamLog
 from llamabox.worker_channel import EXIT_DEVICE_LOST, notify_ready
 
@@ -61,7 +62,7 @@ def run_worker(
     """
     # Threads beside the loop read large bodies; it must get its turn sooner than the usual 5 ms.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(Worker(config, load).run(list(sockets)))
 
 
@@ -114,6 +115,14 @@ class Worker:
         scheme = "http" if self._config.access.ssl_cert_file is None else "https"
         addresses = [_address(sock, scheme) for sock in sockets]
         stopped = self._watch_signals()
+        try:
+            return await self._run(sockets, addresses, stopped)
+        finally:
+            self._unwatch_signals()
+
+    async def _run(
+        self, sockets: list[socket.socket], addresses: list[str], stopped: asyncio.Future[None]
+    ) -> int:
         await self._server.start(sockets)
         upstream_log = UpstreamLog()
         loading = self._start_loading(upstream_log.fd)
@@ -233,8 +242,7 @@ class Worker:
             else:
                 self._at_once.set()
 
-        for number in self._config.process.stop_signals:
-            loop.add_signal_handler(number, stop, number)
+        self._unwatch_signals = watch_signals(loop, self._config.process.stop_signals, stop)
         return stopped
 
     def _n_open(self) -> int:
@@ -278,7 +286,7 @@ def _leave_while_loading() -> None:
 
 def _address(sock: socket.socket, scheme: str) -> str:
     name = sock.getsockname()
-    if sock.family == socket.AF_UNIX:
+    if is_unix(sock):
         return str(name)
     host, port = name[:2]
     shown = f"[{host}]" if sock.family == socket.AF_INET6 else host

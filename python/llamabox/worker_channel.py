@@ -7,18 +7,10 @@ supervisor is gone. Worker to supervisor: one line, when the model is loaded.
 from __future__ import annotations
 
 import os
-import signal
 
 from llamabox.config import ProcessConfig
 
 READY_LINE = b"ready\n"
-
-STOP_SIGNAL = signal.SIGUSR1
-"""What the supervisor sends its worker to stop it.
-
-A signal of its own, because terminals and service managers send SIGINT and SIGTERM to the worker
-too: a worker that counted those would see two signals for one and drop its requests.
-"""
 
 EXIT_LOAD_FAILED = 78
 """The worker has said why the model cannot be served; starting it again would not help."""

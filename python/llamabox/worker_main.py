@@ -6,7 +6,6 @@ on the listening sockets it inherited.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -17,16 +16,11 @@ from collections.abc import Callable, Sequence
 
 from llamabox import log
 from llamabox.config import ServerConfig, from_json
-from llamabox.worker_channel import (
-    EXIT_CRASHED,
-    EXIT_LOAD_FAILED,
-    EXIT_ORPHANED,
-    STOP_SIGNAL,
-)
+from llamabox.system_process import STOP_SIGNAL, die_with_parent
+from llamabox.worker_channel import EXIT_CRASHED, EXIT_LOAD_FAILED, EXIT_ORPHANED
 
 RunWorker = Callable[[ServerConfig, list[socket.socket]], int]
 
-_PR_SET_PDEATHSIG = 1
 _logger = logging.getLogger(__name__)
 
 
@@ -35,7 +29,7 @@ def main(arguments: Sequence[str], run_worker: RunWorker | None = None) -> int:
 
     ``run_worker`` replaces ``llamabox.worker.run_worker`` in tests of the supervisor.
     """
-    _die_with_parent()
+    die_with_parent()
     _leave_stopping_to_the_supervisor()
     control_fd, *socket_fds = (int(word) for word in arguments)
     control = socket.socket(fileno=control_fd)
@@ -61,12 +55,6 @@ def real_run_worker(config: ServerConfig) -> RunWorker:
     from llamabox.worker import run_worker
 
     return run_worker
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process with its parent, even while no Python code can run."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _leave_stopping_to_the_supervisor() -> None:

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import uvloop
-
 from llamabox.api.app import App
 from llamabox.api.call import Settings
 from llamabox.config import ServerConfig
 from llamabox.engine import Engine
+from llamabox.event_loop import new_event_loop
 from llamabox.http.application import Application
 from llamabox.http.bind import bind
 from llamabox.http.limits import Limits
@@ -128,7 +127,7 @@ class LiveServer:
         assert not self._thread.is_alive()
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:

@@ -12,7 +12,9 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llamabox.api.checks import refuse
@@ -21,7 +23,7 @@ from llamabox.engine import CoreModule, Engine
 from llamabox.errors import UnavailableError, UnsupportedError
 from llamabox.http.fetch import Fetcher, FetchError, FetchRules
 from llamabox.media_config import MediaConfig
-from llamabox.pictures import MAX_PIXELS, PictureError, read_picture
+from llamabox.picture_reader import MAX_PIXELS, PictureError, read_picture
 
 if TYPE_CHECKING:
     from llamabox import _core
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 MAX_REQUEST_PIXELS = 2 * MAX_PIXELS
 MAX_BYTES_IN_WORK = 1024 * 1024 * 1024
 """What all requests together may hold of files and pixels before the engine has them."""
+
+MAX_READERS = 2
+"""Pictures that are decoded at once; a large one needs several times its pixels meanwhile."""
 
 LOW_DETAIL_SIDE = 512
 
@@ -65,6 +70,7 @@ class MediaLoader:
         # equal.
         self._secret = os.urandom(32)
         self._n_bytes = 0
+        self._readers = ThreadPoolExecutor(MAX_READERS, "pictures")
 
     async def load(self, engine: Engine, parts: Sequence[MediaPart]) -> dict[str, _core.MediaPlace]:
         """The media of all parts, by the path of the part.
@@ -82,10 +88,11 @@ class MediaLoader:
 
     async def _load(self, core: CoreModule, part: MediaPart, basket: _Basket) -> None:
         loop = asyncio.get_running_loop()
-        data = await self._fetched(part)
-        self._take(basket, len(part.source) if data is None else len(data))
+        data = await self._fetched(part, basket)
+        if data is None:
+            self._take(basket, len(part.source))
         read = self._picture if part.kind == "image" else self._sound
-        place, n_pixels = await loop.run_in_executor(None, read, core, part, data)
+        place, n_pixels = await loop.run_in_executor(self._readers, read, core, part, data)
         basket.n_pixels += n_pixels
         if basket.n_pixels > MAX_REQUEST_PIXELS:
             refuse(
@@ -101,13 +108,13 @@ class MediaLoader:
         self._n_bytes += n_bytes
         basket.n_bytes += n_bytes
 
-    async def _fetched(self, part: MediaPart) -> bytes | None:
+    async def _fetched(self, part: MediaPart, basket: _Basket) -> bytes | None:
         """The file behind a URL; None for a part that carries its own."""
         source = part.source
         if source[:5].lower() == "data:" or not _WEB_URL.match(source[:32]):
             return None
         try:
-            return await self._fetcher.fetch(source)
+            return await self._fetcher.fetch(source, partial(self._take, basket))
         except FetchError as error:
             refuse(part.path, str(error))
 

@@ -10,6 +10,8 @@ import os
 import socket
 import stat
 
+from llamabox.http.system import own_address, unix_socket
+
 _PORT_TRIES = 16
 _Address = tuple[socket.AddressFamily, str]
 
@@ -76,7 +78,7 @@ def _bind_one(
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        own_address(sock)
         if family == socket.AF_INET6:
             both = alone and address == "::"
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
@@ -88,10 +90,10 @@ def _bind_one(
 
 
 def _bind_unix(path: str) -> socket.socket:
-    if os.path.lexists(path):
-        _remove_stale(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = unix_socket()
     try:
+        if os.path.lexists(path):
+            _remove_stale(path)
         sock.bind(path)
     except OSError:
         sock.close()
@@ -103,7 +105,7 @@ def _remove_stale(path: str) -> None:
     """Removes a socket file that a dead server left behind."""
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
         raise OSError("a file that is not a socket is in the way")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with unix_socket() as probe:
         probe.setblocking(False)
         # Any other answer, such as a full backlog, means that somebody is there.
         if probe.connect_ex(path) != errno.ECONNREFUSED:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -51,6 +51,10 @@ class FetchRules:
     allowed_hosts: tuple[str, ...] = ()
 
 
+def _take_nothing(n_bytes: int) -> None:
+    """Nobody counts the bytes."""
+
+
 class Fetcher:
     """Fetches by one set of rules."""
 
@@ -58,12 +62,15 @@ class Fetcher:
         self._rules = rules
         self._tls = ssl.create_default_context() if tls is None else tls
 
-    async def fetch(self, url: str) -> bytes:
-        """The body that ``url`` leads to. Raises FetchError."""
+    async def fetch(self, url: str, take: Callable[[int], None] = _take_nothing) -> bytes:
+        """The body that ``url`` leads to. Raises FetchError.
+
+        ``take`` is told of the bytes as they come, and what it raises ends the fetch.
+        """
         try:
             async with asyncio.timeout(self._rules.time_s):
                 for _ in range(self._rules.max_redirects + 1):
-                    found = await self._get(_checked_url(url, self._rules.allowed_hosts))
+                    found = await self._get(_checked_url(url, self._rules.allowed_hosts), take)
                     if isinstance(found, bytes):
                         return found
                     url = found
@@ -75,7 +82,7 @@ class Fetcher:
         except httpcore2.UnsupportedProtocol:
             raise FetchError("cannot be fetched: it is no http or https URL") from None
 
-    async def _get(self, url: httpcore2.URL) -> bytes | str:
+    async def _get(self, url: httpcore2.URL, take: Callable[[int], None]) -> bytes | str:
         """The body, or the URL of a redirect."""
         backend = _CheckedBackend(self._rules.allow_private)
         async with (
@@ -91,15 +98,18 @@ class Fetcher:
                 raise FetchError(f"was answered with status {answer.status}")
             if headers.get(b"content-encoding", b"identity").lower() != b"identity":
                 raise FetchError("was answered with a compressed body")
-            return await self._body(answer, headers.get(b"content-length", b""))
+            return await self._body(answer, headers.get(b"content-length", b""), take)
 
-    async def _body(self, answer: httpcore2.Response, announced: bytes) -> bytes:
+    async def _body(
+        self, answer: httpcore2.Response, announced: bytes, take: Callable[[int], None]
+    ) -> bytes:
         limit = self._rules.max_bytes
         too_large = FetchError(f"has more than {limit} bytes")
         if announced.isdigit() and int(announced) > limit:
             raise too_large
         body = bytearray()
         async for piece in answer.aiter_stream():
+            take(len(piece))
             body += piece
             if len(body) > limit:
                 raise too_large

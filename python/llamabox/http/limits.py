@@ -6,8 +6,9 @@ so tests drive them with a clock of their own.
 
 from __future__ import annotations
 
-import resource
 from dataclasses import dataclass, fields
+
+from llamabox.http.system import descriptor_limit
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -71,8 +72,8 @@ class Limits:
 
 def connection_cap(limits: Limits) -> int:
     """Connections that may be open at once, given the descriptors this process may open."""
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if descriptors == resource.RLIM_INFINITY:
+    descriptors = descriptor_limit()
+    if descriptors is None:
         return limits.max_connections
     return max(1, min(limits.max_connections, descriptors - _RESERVED_DESCRIPTORS))
 

@@ -18,6 +18,7 @@ from llamabox.http.bind import bind
 from llamabox.http.connection import Connection
 from llamabox.http.limits import Limits, connection_cap
 from llamabox.http.service import ServerOptions, Service
+from llamabox.http.system import is_unix
 from llamabox.http.tls import tls_arguments
 from llamabox.log import fields
 
@@ -164,7 +165,7 @@ class HttpServer:
     def _open(self, sock: socket.socket) -> None:
         assert self._service is not None
         sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
+        if not is_unix(sock):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._service.loop.create_task(self._connect(sock))
         self._opening.add(task)

@@ -98,3 +98,21 @@ def test_the_dashboard_asks_only_for_metrics_that_exist(start_server: StartServe
     named = {name for expression in asked for name in _NAME.findall(expression)}
     assert len(named) >= 15
     assert named <= known
+
+
+def test_the_dashboard_groups_by_labels_that_exist(start_server: StartServer) -> None:
+    server = start_server()
+    server.post("/v1/completions", completion())
+    page = list(samples(server))
+    dashboard = json.loads(_DASHBOARD.read_text(encoding="utf-8"))
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    grouped = [
+        (name, label.strip())
+        for target in targets
+        for labels in re.findall(r"by \(([^)]*)\)", target["expr"])
+        for label in labels.split(",")
+        for name in _NAME.findall(target["expr"])
+    ]
+    assert len(grouped) >= 3
+    for name, label in grouped:
+        assert any(sample.startswith(f"{name}{{") and f'{label}="' in sample for sample in page)

@@ -162,6 +162,24 @@ async def test_a_body_that_is_too_large_is_refused_by_its_length_and_by_its_byte
         assert "more than 1000 bytes" in await refusal(f"http://127.0.0.1:{port}/")
 
 
+async def test_bytes_are_counted_as_they_come() -> None:
+    class FullError(Exception):
+        pass
+
+    counted = []
+
+    def take(n_bytes: int) -> None:
+        counted.append(n_bytes)
+        if sum(counted) > 600:
+            raise FullError
+
+    async with serving(said(200, b"x" * 500)) as port:
+        assert len(await Fetcher(ANY).fetch(f"http://127.0.0.1:{port}/", take)) == 500
+        assert sum(counted) == 500
+        with pytest.raises(FullError):
+            await Fetcher(ANY).fetch(f"http://127.0.0.1:{port}/", take)
+
+
 async def test_a_server_that_never_answers_is_given_up() -> None:
     silent = asyncio.Event()
 

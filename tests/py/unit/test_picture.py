@@ -60,8 +60,18 @@ def test_formats_with_more_surface_are_not_read() -> None:
 
 
 def test_pixels_are_counted_before_they_are_read() -> None:
-    with pytest.raises(InvalidArgumentError, match="image has 7000x7000 pixels"):
+    with pytest.raises(InvalidArgumentError, match="image has 7000 x 7000 pixels"):
         open_picture(bomb(7000), "image")
+
+
+def test_a_strip_is_no_picture() -> None:
+    with pytest.raises(InvalidArgumentError, match="image has sides of 2000 and 1 pixels"):
+        open_picture(file_of(Image.new("L", (2000, 1))), "image")
+
+
+def test_deep_grey_keeps_its_upper_bits() -> None:
+    picture = open_picture(file_of(Image.new("I;16", (4, 4), 0x8000)), "image")
+    assert rgb_bytes(picture, (1, 1)) == bytes([128] * 3)
 
 
 def test_a_picture_is_turned_upright() -> None:

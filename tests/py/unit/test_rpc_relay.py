@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from llamabox import rpc_door
 from llamabox.errors import LoadFailedError
+from llamabox.event_loop import new_event_loop
 from llamabox.http.tls import server_context
 from llamabox.keys import digest
 from llamabox.rpc_door import RpcDoor
@@ -43,7 +43,7 @@ def _door(pair: tuple[str, str], *tokens: str) -> Iterator[tuple[str, list[str]]
         threading.Thread(target=_echo, args=(socket.socket(fileno=fd),), daemon=True).start()
 
     listener = socket.create_server(("127.0.0.1", 0))
-    loop = uvloop.new_event_loop()
+    loop = new_event_loop()
     opened, ended = threading.Event(), asyncio.Event()
 
     async def run() -> None:

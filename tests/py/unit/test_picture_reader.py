@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from llamabox.pictures import MAX_PIXELS, PictureError, read_picture
+from llamabox.picture_reader import MAX_PIXELS, MAX_SCANS, PictureError, read_picture
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -23,15 +23,15 @@ def plain(mode: str = "RGB", color: Any = (200, 30, 40), size: tuple[int, int] =
     return Image.new(mode, size, color)
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and has nothing of it."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
-
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    parts = (b"IHDR", head), (b"IDAT", b""), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "WEBP", "JPEG"])
@@ -59,6 +59,13 @@ def test_every_format_is_read(kind: str) -> None:
 )
 def test_every_kind_of_pixel_becomes_rgb_on_white(image: Image.Image, expected: Any) -> None:
     assert tuple(read_picture(encoded(image, "PNG")).rgb[:3]) == expected
+
+
+def test_one_deep_grey_may_be_named_transparent() -> None:
+    plain_file = encoded(plain("I;16", 0x8000), "PNG")
+    at = plain_file.index(b"IDAT") - 4
+    named = plain_file[:at] + png_chunk(b"tRNS", b"\x80\x00") + plain_file[at:]
+    assert tuple(read_picture(named).rgb[:3]) == (128, 128, 128)
 
 
 def test_only_the_first_frame_counts() -> None:
@@ -107,3 +114,13 @@ def test_what_cannot_be_decoded_is_refused(data: bytes) -> None:
 def test_what_claims_too_much_is_refused_by_its_header(size: tuple[int, int]) -> None:
     with pytest.raises(PictureError, match="pixels"):
         read_picture(png_header(*size))
+
+
+def test_a_jpeg_has_only_so_many_scans() -> None:
+    whole = encoded(plain(size=(64, 64)), "JPEG", progressive=True)
+    assert read_picture(whole).width == 64
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    # The last scan again and again: the decoder would go through all of them.
+    assert read_picture(whole[:-2] + 400 * last + whole[-2:]).width == 64
+    with pytest.raises(PictureError, match="scans"):
+        read_picture(whole[:-2] + MAX_SCANS * last + whole[-2:])
