@@ -37,7 +37,9 @@ std::vector<Sequence *> Admission::admit() {
       continue;
     }
     const Takeover found = look_up(next);
-    if (waits_for_prefill(next, found.n())) {
+    // Where ids do not share, what is parked is as good as what another one reads.
+    const bool shares = cache_.traits().can_share;
+    if (waits_for_prefill(next, shares ? found.n() : std::max(found.n(), found.parked.n))) {
       ++it;
       continue;
     }
@@ -49,7 +51,9 @@ std::vector<Sequence *> Admission::admit() {
     const std::int32_t slot = choose_slot(next, found.seq(), free);
     const auto taken = it++;
     admitted.push_back(&bind(queue_.take(taken), found, slot));
-    while (cache_.n_used() + n_new > n_cells && cache_.evict_one()) {
+    // Some more, so that its first tokens find cells: beside streams nothing is parked in time.
+    while (cache_.n_used() + n_new > n_cells &&
+           cache_.evict_one(cache_.n_used() + n_new - n_cells + kGrowthCells)) {
     }
   }
   return admitted;
@@ -61,15 +65,28 @@ std::vector<Sequence *> Admission::admit() {
 // the larger part of its work for a prefill that may be long and may itself be passed over.
 bool Admission::waits_for_prefill(Sequence &next, Pos n_held) const {
   next.awaited = {};
-  if (cache_.traits().can_share) {
-    const Underway prefill = cache_.underway(wanted_keys(next), next.root());
-    const Pos n_saved = prefill.n - n_held;
-    if (n_saved >= std::max(kMinJoined, next.n_tokens() - prefill.n)) {
-      next.awaited = prefill;
-      next.n_joined = n_saved;
-    }
+  const Underway prefill = cache_.underway(wanted_keys(next), next.root());
+  const Pos n_saved = prefill.n - n_held;
+  const bool pays = n_saved >= std::max(kMinJoined, next.n_tokens() - prefill.n);
+  if (prefill.seq != kNoSeq && pays && can_take_from(prefill)) {
+    next.awaited = prefill;
+    next.n_joined = n_saved;
   }
   return next.awaited.seq != kNoSeq;
+}
+
+// Where a prefix is to be had only while its holder is just there, the holder stops there.
+bool Admission::can_take_from(const Underway &prefill) const {
+  if (cache_.traits().can_share && !cache_.needs_states()) {
+    return true;
+  }
+  const auto &bound = slots_.bound();
+  const auto leader = std::ranges::find(bound, prefill.seq, &Sequence::seq);
+  const bool is_kept = cache_.can_keep_states() && (*leader)->prompt->media.empty();
+  if (is_kept) {
+    (*leader)->keep_at(prefill.n);
+  }
+  return is_kept || cache_.traits().can_share;
 }
 
 Takeover Admission::look_up(const Sequence &next) const {
@@ -82,6 +99,9 @@ Takeover Admission::look_up(const Sequence &next) const {
     }
   }
   find_parked(next, found);
+  if (cache_.needs_states()) {
+    found.n_common = cache_.n_common(wanted_keys(next), next.root());
+  }
   return found;
 }
 
@@ -110,6 +130,10 @@ Sequence &Admission::bind(std::unique_ptr<Sequence> next, const Takeover &found,
                                     : cache_.bind(found.prefix, binding);
   if (found.parked.n > 0) {
     cache_.begin_restore(bound.seq, found.parked);
+  }
+  if (found.n_common >= std::max(found.n(), found.parked.n) + Parking::kMinTokens &&
+      bound.prompt->media.empty()) {
+    bound.keep_at(found.n_common); // what two prompts begin with, a third one may
   }
   bound.n_past = cache_.length(bound.seq);
   bound.phase = Phase::kPrefill;
@@ -159,8 +183,11 @@ bool Admission::make_free(std::int32_t n, SeqId kept) {
     return false;
   }
   const auto n_freed = [&] { return kept == kNoSeq ? 0 : cache_.n_freed_by_drop(kept); };
-  while (cache_.n_used() - n_freed() + std::max(n, n_kept) > n_cells) {
-    if (!cache_.evict_one(kept)) {
+  const auto n_missing = [&] {
+    return cache_.n_used() - n_freed() + std::max(n, n_kept) - n_cells;
+  };
+  while (n_missing() > 0) {
+    if (!cache_.evict_one(n_missing(), kept)) {
       return false;
     }
   }
@@ -188,13 +215,11 @@ Sequence *Admission::victim() const {
   });
 }
 
-Pos Admission::preempt(const Sequence &running) {
-  cache_.forget(running.seq);
+void Admission::preempt(const Sequence &running) {
   std::unique_ptr<Sequence> sequence = release(running.slot);
   sequence->phase = Phase::kWaiting;
-  const Pos n_lost = std::exchange(sequence->n_past, 0);
+  sequence->n_given_up = std::exchange(sequence->n_past, 0);
   queue_.insert(std::move(sequence));
-  return n_lost;
 }
 
 } // namespace llamabox

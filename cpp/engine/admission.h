@@ -29,6 +29,8 @@ struct Takeover {
   PrefixMatch prefix;
   ChunkMatch chunks;  // of no chunk: the prefix is taken
   ParkedMatch parked; // of no token: nothing is restored behind the prefix
+  // Tokens in common with anything there is or was, also where nothing can be made of it.
+  Pos n_common = 0;
 
   Pos n() const { return chunks.chunks.empty() ? prefix.n : chunks.n; }
   SeqId seq() const { return chunks.chunks.empty() ? prefix.seq : chunks.seq; }
@@ -45,8 +47,9 @@ public:
   // Takes a sequence that is over from its slot; its KV is retained.
   std::unique_ptr<Sequence> release(std::int32_t slot);
 
-  // Drops the least recently used prefix that no running sequence holds. False: there is none.
-  bool evict_retained() { return cache_.evict_one(); }
+  // Frees about n cells of the least recently used prefix that no running sequence holds, or all
+  // it has. False: there is none.
+  bool evict_retained(std::int32_t n) { return cache_.evict_one(n); }
 
   // Drops retained prefixes until n cells are free beside `kept`, which counts as empty. False:
   // running sequences hold too many; nothing is dropped then.
@@ -61,12 +64,13 @@ public:
   // runs.
   Sequence *victim() const;
 
-  // Takes slot and KV from a running sequence and puts it back into the queue; returns the tokens
-  // of KV that it lost. REQUIRES: can_resume(sequence).
-  Pos preempt(const Sequence &sequence);
+  // Takes the slot from a running sequence and puts it back into the queue; its KV is a retained
+  // prefix then, of which it finds what is left. REQUIRES: can_resume(sequence).
+  void preempt(const Sequence &sequence);
 
 private:
   bool waits_for_prefill(Sequence &next, Pos n_held) const;
+  bool can_take_from(const Underway &prefill) const;
   Takeover look_up(const Sequence &next) const;
   void find_parked(const Sequence &next, Takeover &found) const;
   bool may_move_cells(const Sequence &sequence) const;

@@ -32,9 +32,8 @@ Row text_row(SeqId seq, Pos pos, Token token) {
 
 void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft draft) {
   const std::int32_t begin = sequence.n_past;
-  const bool stops = begin < sequence.kept_at && begin + n_rows > sequence.kept_at;
-  const std::int32_t n_most = stops ? sequence.kept_at - begin : sequence.n_left();
-  const std::int32_t end = sequence.prompt->chunk_end(begin, std::min(n_rows, n_most));
+  const std::int32_t end =
+      sequence.prompt->chunk_end(begin, std::min(n_rows, sequence.n_until_stop()));
   if (end == begin) {
     return;
   }

@@ -5,7 +5,7 @@ namespace {
 
 void do_job(SampleJob &job) {
   try {
-    job.verdict = verify(*job.sampler, job.rows, *job.draft, *job.random);
+    verify(*job.sampler, job.rows, *job.draft, *job.random, job.verdict);
   } catch (...) {
     job.failure = std::current_exception(); // a crew's thread has nobody above it
   }

@@ -32,7 +32,7 @@ Scheduler::Scheduler(SchedulerContext context)
       // Rejected drafts are cut off again, which memory with recurrent state cannot do.
       can_draft_(speculation_.is_on() && cache_.traits().can_cut),
       can_shift_(params_.context_shift && cache_.traits().can_shift),
-      keeps_states_(params_.cache_ram_bytes > 0 && !cache_.traits().can_cut),
+      keeps_states_(params_.cache_ram_bytes > 0 && cache_.needs_states()),
       sampler_pool_(models_.crew.get(), limits_.n_vocab), encodes_(models_.texts.get(), clock_) {
   for (const LoraInfo &lora : models_.info.loras) {
     const auto id = static_cast<std::int32_t>(default_loras_.size());
@@ -146,14 +146,15 @@ void Scheduler::use_class(const PackedStep &step) {
 }
 
 bool Scheduler::make_cells(StepPlan &step_plan) {
-  if (admission_.evict_retained() || shrink(step_plan)) {
+  if (admission_.evict_retained(static_cast<std::int32_t>(step_plan.n_rows())) ||
+      shrink(step_plan)) {
     return true;
   }
   if (Sequence *victim = admission_.victim()) {
     ++stats_.n_preempted;
     may_admit_ = true;
     if (can_resume(*victim)) {
-      stats_.n_preempted_tokens += static_cast<std::uint64_t>(admission_.preempt(*victim));
+      admission_.preempt(*victim);
     } else {
       finish_choice(*victim, FinishReason::kLength); // its KV becomes a retained prefix
     }
@@ -206,7 +207,7 @@ void Scheduler::commit(const PackedStep &step) {
     cache_.append(sequence.seq, draft_keys);
     sequence.n_past += part.n_committed;
     sequence.n_skipped = 0;
-    if (sequence.n_past == sequence.kept_at) {
+    if (sequence.is_kept_at(sequence.n_past)) {
       cache_.keep_state(sequence.seq);
     }
   }

@@ -76,6 +76,7 @@ private:
   std::optional<Error> refusal_of(Arrival &arrival, LiveRequest &request) const;
   bool may_shift(const Prompt &prompt) const { return can_shift_ && prompt.media.empty(); }
   void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
+  void keep_states(Sequence &sequence) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
   void run_side_call(LiveRequest &request, const SideCall &call);
   Result answer(const SideCall &call);

@@ -133,11 +133,7 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->max_tokens = generate.max_tokens;
     sequence->shifts = may_shift(*arrival.prompt);
     sequence->n_keep = n_keep < 0 ? n_prompt : n_keep;
-    // The last token is run again whenever the prompt comes back.
-    sequence->kept_at =
-        keeps_states_ && n_prompt > Parking::kMinTokens && arrival.prompt->media.empty()
-            ? n_prompt - 1
-            : 0;
+    keep_states(*sequence);
     // Choices share their prompt, which only cells of a prefill can be.
     sequence->n_cache_reuse =
         generate.n == 1 ? generate.n_cache_reuse.value_or(params_.n_cache_reuse) : 0;
@@ -151,6 +147,25 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->shown_tokens = arrival.shown_tokens;
     queue_.insert(std::move(sequence));
     may_admit_ = true;
+  }
+}
+
+// The last token is run again whenever the prompt comes back. Where no end can be cut off, states
+// farther and farther from it are for prompts that go on differently.
+void Scheduler::keep_states(Sequence &sequence) const {
+  constexpr Pos kFirstDistance = 256;
+  constexpr Pos kLastDistance = 1 << 14;
+  const Pos n = sequence.prompt->size() - 1;
+  if (!keeps_states_ || n < Parking::kMinTokens || !sequence.prompt->media.empty()) {
+    return;
+  }
+  sequence.keep_at(n);
+  if (!cache_.traits().can_cut) {
+    for (Pos back = kFirstDistance; back <= kLastDistance; back *= 4) {
+      if (n - back >= Parking::kMinTokens) {
+        sequence.keep_at(n - back);
+      }
+    }
   }
 }
 
@@ -233,8 +248,11 @@ void Scheduler::admit() {
     }
     stats_.n_looked_up_tokens += static_cast<std::uint64_t>(sequence->n_tokens());
     stats_.n_cached_tokens += static_cast<std::uint64_t>(sequence->n_past);
-    const Pos n_joined = std::min(std::exchange(sequence->n_joined, 0), sequence->n_past);
+    const Pos n_found = std::max(sequence->n_past, cache_.restoring_to(sequence->seq));
+    const Pos n_joined = std::min(std::exchange(sequence->n_joined, 0), n_found);
     stats_.n_joined_tokens += static_cast<std::uint64_t>(n_joined);
+    const Pos n_lost = std::exchange(sequence->n_given_up, 0) - n_found;
+    stats_.n_preempted_tokens += static_cast<std::uint64_t>(std::max(n_lost, 0));
   }
 }
 

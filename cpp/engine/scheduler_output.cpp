@@ -72,7 +72,7 @@ void Scheduler::note_token(Sequence &sequence, Token token, std::int32_t row) {
 }
 
 void Scheduler::stream(Sequence &sequence) {
-  Event event;
+  Event &event = events_.emplace_back();
   event.request = sequence.request->id;
   event.choice = sequence.choice;
   event.text = sequence.text.take();
@@ -86,9 +86,9 @@ void Scheduler::stream(Sequence &sequence) {
   event.slot = sequence.slot;
   event.logprobs = std::exchange(sequence.logprobs, {});
   event.tokens = std::exchange(sequence.new_tokens, {});
-  if (!event.text.empty() || !event.reasoning.empty() || !event.tool_calls.empty() ||
-      !event.logprobs.empty() || !event.tokens.empty()) {
-    events_.push_back(std::move(event));
+  if (event.text.empty() && event.reasoning.empty() && event.tool_calls.empty() &&
+      event.logprobs.empty() && event.tokens.empty()) {
+    events_.pop_back();
   }
 }
 

@@ -79,12 +79,13 @@ struct Sequence {
 
   Phase phase = Phase::kWaiting;
   std::int32_t slot = kNoSlot;
-  SeqId seq = kNoSeq; // its KV, while it has a slot
-  Underway awaited;   // the prefill it waits for, while it has none
-  Pos n_joined = 0;   // tokens that it waited for
-  Pos kept_at = 0;    // where its state is kept, since no shorter one can be had; 0: nowhere
-  Pos n_past = 0;     // tokens already in KV
-  std::int32_t n_skipped = 0;     // steps since it last had rows
+  SeqId seq = kNoSeq;         // its KV, while it has a slot
+  Underway awaited;           // the prefill it waits for, while it has none
+  std::vector<Pos> kept_at;   // where its state is kept, since no shorter one can be had; ascends
+  Pos n_joined = 0;           // tokens that it waited for
+  Pos n_past = 0;             // tokens already in KV
+  Pos n_given_up = 0;         // n_past when it was preempted, until it is back
+  std::int32_t n_skipped = 0; // steps since it last had rows
   std::int64_t last_token_ns = 0; // 0: none yet
 
   // Goes before `other` where only one of them can run.
@@ -95,6 +96,19 @@ struct Sequence {
   // Whether the limit of its request lets it run in a step that begins now.
   bool is_due(std::int64_t now_ns) const {
     return phase != Phase::kDecode || request->pace.n_due(now_ns) > 0;
+  }
+
+  void keep_at(Pos n) {
+    const auto at = std::ranges::lower_bound(kept_at, n);
+    if (at == kept_at.end() || *at != n) {
+      kept_at.insert(at, n);
+    }
+  }
+  bool is_kept_at(Pos n) const { return std::ranges::binary_search(kept_at, n); }
+  // Rows until its state is to be kept, or until the next token.
+  std::int32_t n_until_stop() const {
+    const auto stop = std::ranges::upper_bound(kept_at, n_past);
+    return stop == kept_at.end() ? n_left() : std::min(n_left(), *stop - n_past);
   }
 
   bool shows(Token token) const {

@@ -44,7 +44,7 @@ struct Stats {
   std::uint64_t n_draft_tokens = 0;
   std::uint64_t n_draft_accepted = 0;
   std::uint64_t n_preempted = 0;
-  std::uint64_t n_preempted_tokens = 0; // whose KV was taken away and is computed again
+  std::uint64_t n_preempted_tokens = 0; // of KV, that they did not find again
   std::uint64_t n_context_shifts = 0;
   std::uint64_t n_looked_up_tokens = 0; // prompt tokens that KV was searched for
   std::uint64_t n_steps = 0;

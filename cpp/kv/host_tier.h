@@ -44,6 +44,8 @@ public:
   bool is_on() const { return n_bytes_max_ > 0; }
   bool has_room_for(std::size_t n_bytes) const { return n_bytes <= n_bytes_max_; }
 
+  Pos n_common(Keys keys, const PrefixRoot &root) const { return tree_.n_common(root, keys); }
+
   // The entry with most of `keys` that is of use.
   ParkedMatch find(Keys keys, const PrefixRoot &root);
 

@@ -8,50 +8,60 @@ void KvBudget::share(SeqId from, SeqId to, Pos n) {
   // The first cells of `from` may themselves belong to another; `to` then points at the owner of
   // the part beyond, which is `from`, or at the same source when all of it is borrowed.
   const Seq &source = at(from);
-  at(to) = {n, n, n <= source.shared ? source.source : from};
+  const SeqId owner = n <= source.shared ? source.source : from;
+  grow(to, n);
+  set_shared(to, n, owner);
 }
 
-KvBudget::Seq *KvBudget::longest_sharer(SeqId source) {
-  Seq *longest = nullptr;
-  for (Seq &seq : seqs_) {
-    if (seq.shared > 0 && seq.source == source && (!longest || seq.shared > longest->shared)) {
-      longest = &seq;
+// What `seq` borrows, and from whom.
+void KvBudget::set_shared(SeqId seq, Pos n, SeqId source) {
+  Seq &own = at(seq);
+  n_used_ += own.shared - n;
+  if (own.shared > 0) {
+    std::erase(at(own.source).sharers, seq);
+  }
+  own.shared = n;
+  own.source = source;
+  if (n > 0) {
+    at(source).sharers.push_back(seq);
+  }
+}
+
+// The cells of `seq` from owned_from on belong to the one that borrows most of them from now on;
+// others who borrow them reach them through it.
+void KvBudget::pass_on(SeqId seq, Pos owned_from) {
+  const std::vector<SeqId> sharers = at(seq).sharers;
+  const auto heir =
+      std::ranges::max_element(sharers, {}, [&](SeqId sharer) { return at(sharer).shared; });
+  if (heir == sharers.end() || at(*heir).shared <= owned_from) {
+    return;
+  }
+  for (const SeqId sharer : sharers) {
+    if (sharer != *heir && at(sharer).shared > owned_from) {
+      set_shared(sharer, at(sharer).shared, *heir);
     }
   }
-  return longest;
+  set_shared(*heir, owned_from, seq);
 }
 
 void KvBudget::trim(SeqId seq, Pos n) {
-  Seq &trimmed = at(seq);
-  const Pos owned_from = std::max(n, trimmed.shared);
-  Seq *heir = longest_sharer(seq);
-  if (heir && heir->shared > owned_from) {
-    // The cells from owned_from on now belong to the heir; other sharers reach them through it.
-    const auto heir_id = static_cast<SeqId>(heir - seqs_.data());
-    for (Seq &sharer : seqs_) {
-      if (&sharer != heir && sharer.source == seq && sharer.shared > owned_from) {
-        sharer.source = heir_id;
+  const Pos borrowed = at(seq).shared;
+  if (!at(seq).sharers.empty()) {
+    pass_on(seq, std::max(n, borrowed));
+    // Whoever still borrows from it reaches at most what it keeps; what it borrowed itself is
+    // passed on.
+    const std::vector<SeqId> sharers = at(seq).sharers;
+    for (const SeqId sharer : sharers) {
+      if (at(sharer).shared <= borrowed) {
+        set_shared(sharer, at(sharer).shared, at(seq).source);
       }
     }
-    heir->shared = owned_from;
   }
-  // Whoever still borrows from the trimmed sequence reaches at most what it keeps; what it borrowed
-  // itself is passed on.
-  for (Seq &sharer : seqs_) {
-    if (sharer.shared > 0 && sharer.source == seq && sharer.shared <= trimmed.shared) {
-      sharer.source = trimmed.source;
-    }
+  n_used_ -= at(seq).length - n;
+  at(seq).length = n;
+  if (borrowed > n) {
+    set_shared(seq, n, at(seq).source);
   }
-  trimmed.length = n;
-  trimmed.shared = std::min(trimmed.shared, n);
-}
-
-std::int32_t KvBudget::n_used() const {
-  std::int32_t n = 0;
-  for (const Seq &seq : seqs_) {
-    n += seq.length - seq.shared;
-  }
-  return n;
 }
 
 // The first n cells of a sequence are its own and those of the ones it borrows from.
@@ -78,11 +88,9 @@ std::int32_t KvBudget::n_used_by(std::span<const SeqId> seqs, SeqId other, Pos n
 }
 
 Pos KvBudget::n_shared(SeqId seq) const {
-  Pos shared = seqs_[static_cast<std::size_t>(seq)].shared;
-  for (const Seq &sharer : seqs_) {
-    if (sharer.shared > 0 && sharer.source == seq) {
-      shared = std::max(shared, sharer.shared);
-    }
+  Pos shared = at(seq).shared;
+  for (const SeqId sharer : at(seq).sharers) {
+    shared = std::max(shared, at(sharer).shared);
   }
   return std::min(shared, length(seq));
 }

@@ -38,6 +38,11 @@ public:
     return is_on() ? tier_.find(keys, root) : ParkedMatch{};
   }
 
+  // Of `keys`, those that an entry begins with, usable or not.
+  Pos n_common(HostTier::Keys keys, const PrefixRoot &root) const {
+    return tier_.n_common(keys, root);
+  }
+
   // Copies the next piece of the leaf. False: nothing is left to do, all of it can be found.
   bool park_piece(const Leaf &leaf);
 
@@ -53,7 +58,7 @@ public:
   std::size_t n_last_bytes() const { return n_last_bytes_; } // of the last piece copied to RAM
 
 private:
-  void begin(const Leaf &leaf);
+  bool begin(const Leaf &leaf);
 
   KvMemory &kv_;
   const bool whole_;

@@ -6,6 +6,12 @@
 #include <utility>
 
 namespace llamabox {
+namespace {
+
+// Of holders that give equally much, so many are compared for the one that loses least.
+constexpr int kMostCompared = 16;
+
+} // namespace
 
 PrefixCache::PrefixCache(KvMemory &kv, std::size_t n_parked_bytes)
     : kv_(kv), traits_(kv.traits()), held_(static_cast<std::size_t>(traits_.n_seqs)),
@@ -23,8 +29,9 @@ std::vector<SeqId> PrefixCache::ids(bool bound) const {
 
 PrefixMatch PrefixCache::best_match(Keys keys, const PrefixRoot &root) const {
   PrefixMatch best;
+  int n_equal = 0;
   tree_.find(root, keys, [&](const PrefixHolder &found) {
-    if (found.n < best.n) {
+    if (found.n < best.n || n_equal == kMostCompared) {
       return false; // nor do those after it have as much
     }
     const SeqId seq = found.holder;
@@ -32,6 +39,7 @@ PrefixMatch PrefixCache::best_match(Keys keys, const PrefixRoot &root) const {
     const Pos n_held = may_take ? std::min(found.n, length(seq)) : 0;
     const Pos n = n_held > 0 ? kv_.usable_prefix(seq, n_held) : 0;
     const auto rank = [&](SeqId one) { return std::pair(held(one).bound, length(one)); };
+    n_equal = n > best.n ? 1 : n_equal + (n > 0 ? 1 : 0);
     if (n > best.n || (n > 0 && n == best.n && rank(seq) < rank(best.seq))) {
       best = {seq, n};
     }
@@ -42,8 +50,8 @@ PrefixMatch PrefixCache::best_match(Keys keys, const PrefixRoot &root) const {
 
 Underway PrefixCache::underway(Keys keys, const PrefixRoot &root) const {
   Underway best;
-  tree_.find(root, keys, [&](const PrefixHolder &found) {
-    if (held(found.holder).bound && found.n > length(found.holder)) {
+  prefills_.find(root, keys, [&](const PrefixHolder &found) {
+    if (found.n > length(found.holder)) {
       best = {found.holder, held(found.holder).binding, found.n};
     }
     return best.seq == kNoSeq;
@@ -124,6 +132,9 @@ SeqId PrefixCache::bind(const PrefixMatch &match, const Binding &binding) {
     tree_.erase(seq);
   }
   tree_.insert(seq, own.root, binding.keys);
+  if (length(seq) < static_cast<Pos>(binding.keys.size())) {
+    prefills_.insert(seq, own.root, binding.keys);
+  }
   return seq;
 }
 
@@ -160,17 +171,32 @@ void PrefixCache::share(SeqId from, SeqId to, Pos n) {
 
 // Of a slot, only the last sequence counts.
 void PrefixCache::seat(SeqId seq, std::int32_t slot) {
-  const SeqId last = slot == kNoSlot ? kNoSeq : seq_of(slot);
-  if (last != kNoSeq) {
-    held(last).slot = kNoSlot;
+  if (const std::int32_t before = held(seq).slot; before != kNoSlot) {
+    seats_[static_cast<std::size_t>(before)] = kNoSeq;
   }
   held(seq).slot = slot;
+  if (slot == kNoSlot) {
+    return;
+  }
+  const auto at = static_cast<std::size_t>(slot);
+  seats_.resize(std::max(seats_.size(), at + 1), kNoSeq);
+  if (const SeqId last = std::exchange(seats_[at], seq); last != kNoSeq) {
+    held(last).slot = kNoSlot;
+  }
+}
+
+// It is read, or will not be.
+void PrefixCache::end_prefill(SeqId seq) {
+  if (prefills_.contains(seq)) {
+    prefills_.erase(seq);
+  }
 }
 
 void PrefixCache::release(SeqId seq) {
   Held &own = held(seq);
   own.bound = false;
   own.restoring = {};
+  end_prefill(seq);
   if (length(seq) == 0) {
     forget(seq);
   } else {
@@ -193,6 +219,9 @@ void PrefixCache::append(SeqId seq, Keys keys) {
   own.keys.insert(own.keys.end(), keys.begin(), keys.end());
   own.last_used = last_append_ = ++n_uses_;
   budget_.grow(seq, static_cast<Pos>(keys.size()));
+  if (prefills_.contains(seq) && length(seq) >= prefills_.length(seq)) {
+    prefills_.erase(seq);
+  }
 }
 
 void PrefixCache::forget(SeqId seq) {
@@ -205,11 +234,12 @@ void PrefixCache::forget(SeqId seq) {
   own.pinned = false;
   own.parked = false;
   own.restoring = {};
+  end_prefill(seq);
   if (own.bound) {
     tree_.cut(seq, 0);
     return;
   }
-  own.slot = kNoSlot;
+  seat(seq, kNoSlot);
   if (tree_.contains(seq)) {
     tree_.erase(seq);
   }
@@ -223,6 +253,7 @@ void PrefixCache::trim(SeqId seq, Pos n) {
     forget(seq);
     return;
   }
+  stop_parking(seq);
   kv_.trim(seq, n);
   budget_.trim(seq, n);
   Held &own = held(seq);
@@ -237,6 +268,7 @@ Pos PrefixCache::trim_to_usable(SeqId seq, Pos n) {
 }
 
 void PrefixCache::drop(SeqId seq, Pos begin, Pos end) {
+  stop_parking(seq);
   const Pos n_moved = length(seq) - end;
   kv_.drop(seq, begin, end);
   budget_.trim(seq, begin);
@@ -257,7 +289,7 @@ void PrefixCache::make_private(SeqId seq, Pos n, SeqId holder) {
   }
 }
 
-bool PrefixCache::evict_one(SeqId except) {
+bool PrefixCache::evict_one(std::int32_t n, SeqId except) {
   SeqId victim = kNoSeq;
   const auto rank = [&](SeqId one) { return std::pair(held(one).pinned, held(one).last_used); };
   for (const SeqId seq : retained()) {
@@ -267,7 +299,7 @@ bool PrefixCache::evict_one(SeqId except) {
     }
   }
   if (victim != kNoSeq) {
-    evict(victim);
+    shorten(victim, n);
   }
   return victim != kNoSeq;
 }
@@ -318,8 +350,8 @@ bool PrefixCache::restore(std::int32_t slot, const SavedPrefix &saved, const Pre
 }
 
 SeqId PrefixCache::seq_of(std::int32_t slot) const {
-  const auto known = std::ranges::find(held_, slot, &Held::slot);
-  return known == held_.end() ? kNoSeq : static_cast<SeqId>(known - held_.begin());
+  const auto at = static_cast<std::size_t>(slot);
+  return at < seats_.size() ? seats_[at] : kNoSeq;
 }
 
 std::vector<SeqId> PrefixCache::retained() const {

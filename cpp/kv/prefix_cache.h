@@ -14,6 +14,7 @@
 #include "kv/prefix_tree.h"
 #include "model/kv_memory.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -99,9 +100,9 @@ public:
   // Takes from `holder` what it shares with `seq` beyond the first n tokens.
   void make_private(SeqId seq, Pos n, SeqId holder);
 
-  // Drops the least recently used retained prefix that frees a cell, a pinned one last. False:
-  // there is none but `except`.
-  bool evict_one(SeqId except = kNoSeq);
+  // Frees cells of the least recently used retained prefix that has some of its own, a pinned one
+  // last: about n from its end, or all it has. False: there is none but `except`.
+  bool evict_one(std::int32_t n, SeqId except = kNoSeq);
 
   // The parked prefix that gives most of `keys`; beside running streams only one whose pieces are
   // short to copy.
@@ -109,13 +110,23 @@ public:
   // Fills a bound sequence up to match.n by and by; until then it is restoring.
   void begin_restore(SeqId seq, const ParkedMatch &match);
   bool is_restoring(SeqId seq) const { return !held(seq).restoring.pieces.empty(); }
+  // Where that ends; 0: it is not restoring.
+  Pos restoring_to(SeqId seq) const { return held(seq).restoring.n; }
   // Copies the next piece; `keys` are the sequence's. Returns the tokens it brought; when the
   // memory has no room, none, and the sequence is restoring no longer.
   Pos restore_piece(SeqId seq, Keys keys);
   // Where KV is getting scarce, copies a piece of what will be evicted next. False: nothing to do.
   bool park_piece();
+  // Whether a sequence that has gone on can often not go back, so that states are kept on its way.
+  bool needs_states() const;
+  // Whether RAM takes states now, where sequences cannot share or go back.
+  bool can_keep_states() const;
   // Keeps the state of a running sequence as it is now, where a shorter one cannot be had later.
   void keep_state(SeqId seq);
+  // The longest beginning that anything in KV or RAM has in common with `keys`, usable or not.
+  Pos n_common(Keys keys, const PrefixRoot &root) const {
+    return std::max(tree_.n_common(root, keys), parking_.n_common(keys, root));
+  }
   // Whether streams run that a long copy would hold up.
   void set_streaming(bool streaming) { streaming_ = streaming; }
   const Parking &parking() const { return parking_; }
@@ -172,9 +183,13 @@ private:
   SeqId id_for(const PrefixMatch &match) const;
   void share(SeqId from, SeqId to, Pos n);
   void seat(SeqId seq, std::int32_t slot);
+  void end_prefill(SeqId seq);
   void index(SeqId seq); // puts what an id holds, or will hold, into the tree
   bool fits(SeqId seq, const SavedPrefix &saved);
   void evict(SeqId seq);
+  void shorten(SeqId seq, std::int32_t n);
+  void park_before_loss(SeqId seq);
+  void stop_parking(SeqId seq);
   bool may_park(SeqId seq) const;
   bool park_piece_of(SeqId seq);
   Leaf leaf(SeqId seq) const;
@@ -184,6 +199,8 @@ private:
   const KvTraits traits_;
   std::vector<Held> held_;
   PrefixTree tree_;
+  PrefixTree prefills_;      // prompts of bound ids that are not all in KV yet, whole
+  std::vector<SeqId> seats_; // by slot: the id of its last sequence
   KvBudget budget_;
   Parking parking_;
   bool streaming_ = false;

@@ -10,6 +10,9 @@ namespace {
 // Where a state is copied as a whole, this much beside running streams: some milliseconds.
 constexpr std::size_t kShortCopyBytes = std::size_t{8} << 20;
 
+// The smallest part of memory that is evicted at a time.
+constexpr std::int32_t kCutsOfMemory = 128;
+
 } // namespace
 
 // Beside running streams a piece is copied if it is short, as all are but whole states.
@@ -94,18 +97,46 @@ bool PrefixCache::park_piece() {
 
 // Nobody waits for the copy but the prompt that needs the room, unless streams run: then what was
 // not copied yet is lost, but for one short state.
-void PrefixCache::evict(SeqId seq) {
+void PrefixCache::park_before_loss(SeqId seq) {
   const bool has_time = !streaming_ || (parking_.is_whole() && is_short(parking_.n_last_bytes()));
   while (length(seq) > 0 && has_time && park_piece_of(seq)) {
   }
+  stop_parking(seq);
+}
+
+// What is copied later is what the sequence holds then.
+void PrefixCache::stop_parking(SeqId seq) {
   if (parking_.is_copying(seq)) {
     parking_.finish();
   }
+}
+
+void PrefixCache::evict(SeqId seq) {
+  park_before_loss(seq);
   forget(seq);
 }
 
+// A prompt is worth most by its beginning, and a sequence that gave way goes on where it is cut.
+void PrefixCache::shorten(SeqId seq, std::int32_t n) {
+  // Each cut looks at all cells there are, so that it is not done for a few.
+  const std::int32_t n_gone = std::max(n, traits_.n_cells / kCutsOfMemory);
+  park_before_loss(seq);
+  const bool keeps_some = n_gone < n_freed_by_drop(seq);
+  const Pos n_kept = keeps_some ? kv_.usable_prefix(seq, length(seq) - n_gone) : 0;
+  trim(seq, n_kept);
+}
+
+bool PrefixCache::needs_states() const {
+  const bool forgets = traits_.n_window > 0 && traits_.n_window_cells < traits_.n_cells;
+  return forgets || !traits_.can_cut;
+}
+
+bool PrefixCache::can_keep_states() const {
+  return parking_.is_on() && parking_.is_whole() && is_short(parking_.n_last_bytes());
+}
+
 void PrefixCache::keep_state(SeqId seq) {
-  if (may_park(seq) && !traits_.can_cut && is_short(parking_.n_last_bytes())) {
+  if (can_keep_states() && may_park(seq)) {
     parking_.park_whole(leaf(seq));
   }
 }

@@ -7,7 +7,7 @@
 namespace llamabox {
 namespace {
 
-Pos n_common(PrefixTree::Keys a, PrefixTree::Keys b) {
+Pos n_equal(PrefixTree::Keys a, PrefixTree::Keys b) {
   return static_cast<Pos>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
 
@@ -26,7 +26,7 @@ PrefixTree::Walk PrefixTree::walk(const PrefixRoot &root, Keys keys) const {
       break;
     }
     const Node &next = *child->second;
-    const Pos n = n_common(next.keys, keys);
+    const Pos n = n_equal(next.keys, keys);
     walked.n += n;
     if (n < static_cast<Pos>(next.keys.size())) {
       walked.next = &next;
@@ -50,7 +50,7 @@ PrefixTree::Node &PrefixTree::descend(Node &from, Keys keys) {
       child->end = node->end + static_cast<Pos>(keys.size());
       return *child;
     }
-    const Pos n = n_common(child->keys, keys);
+    const Pos n = n_equal(child->keys, keys);
     node = n == static_cast<Pos>(child->keys.size()) ? child.get() : &split(*child, node->end + n);
     keys = keys.subspan(static_cast<std::size_t>(n));
   }
@@ -160,20 +160,6 @@ void PrefixTree::erase(HolderId holder) {
 bool PrefixTree::contains(HolderId holder) const {
   const auto at = static_cast<std::size_t>(holder);
   return at < places_.size() && places_[at].tip != nullptr;
-}
-
-void PrefixTree::collect(const Node &node, const Node *except, std::vector<HolderId> &holders) {
-  std::vector<const Node *> rest{&node};
-  while (!rest.empty()) {
-    const Node *next = rest.back();
-    rest.pop_back();
-    holders.insert(holders.end(), next->tips.begin(), next->tips.end());
-    for (const auto &[key, child] : next->children) {
-      if (child.get() != except) {
-        rest.push_back(child.get());
-      }
-    }
-  }
 }
 
 } // namespace llamabox

@@ -8,6 +8,7 @@
 
 #include "base/types.h"
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -47,6 +48,9 @@ public:
   bool contains(HolderId holder) const;
   Pos length(HolderId holder) const { return place(holder).tip->end; }
 
+  // Keys that some holder has in common with `keys`.
+  Pos n_common(const PrefixRoot &root, Keys keys) const { return walk(root, keys).n; }
+
   // All holders with something in common with `keys`, those with most of it first, until
   // `visit(PrefixHolder)` returns false.
   template <class Visit> void find(const PrefixRoot &root, Keys keys, const Visit &visit) const;
@@ -79,7 +83,9 @@ private:
   void set_tip(HolderId holder, Node &node);
   void leave(HolderId holder);
   void prune(Node *node, const PrefixRoot &root);
-  static void collect(const Node &node, const Node *except, std::vector<HolderId> &holders);
+  // All tips of a node and below, but for one of its children; those nearer come first.
+  template <class Visit>
+  static bool visit_all(const Node &node, const Node *except, const Visit &visit);
 
   std::map<PrefixRoot, std::unique_ptr<Node>> roots_;
   std::vector<Place> places_; // by holder; those without a tip are not in the tree
@@ -88,30 +94,37 @@ private:
 template <class Visit>
 void PrefixTree::find(const PrefixRoot &root, Keys keys, const Visit &visit) const {
   const Walk walked = walk(root, keys);
-  std::vector<HolderId> holders;
-  const auto visit_all = [&](Pos n) {
-    for (const HolderId holder : holders) {
-      if (!visit(PrefixHolder{holder, n})) {
-        return false;
-      }
-    }
-    holders.clear();
-    return true;
+  const auto visit_with = [&](const Node &node, const Node *except, Pos n) {
+    return visit_all(node, except, [&](HolderId holder) { return visit(PrefixHolder{holder, n}); });
   };
-  if (walked.next != nullptr) {
-    collect(*walked.next, nullptr, holders);
-    if (!visit_all(walked.n)) {
-      return;
-    }
+  if (walked.next != nullptr && !visit_with(*walked.next, nullptr, walked.n)) {
+    return;
   }
   const Node *except = walked.next;
   for (const Node *node = walked.node; node != nullptr && node->end > 0; node = node->parent) {
-    collect(*node, except, holders);
-    if (!visit_all(node->end)) {
+    if (!visit_with(*node, except, node->end)) {
       return;
     }
     except = node;
   }
+}
+
+template <class Visit>
+bool PrefixTree::visit_all(const Node &node, const Node *except, const Visit &visit) {
+  std::vector<const Node *> rest{&node};
+  while (!rest.empty()) {
+    const Node *next = rest.back();
+    rest.pop_back();
+    if (!std::ranges::all_of(next->tips, visit)) {
+      return false;
+    }
+    for (const auto &[key, child] : next->children) {
+      if (child.get() != except) {
+        rest.push_back(child.get());
+      }
+    }
+  }
+  return true;
 }
 
 } // namespace llamabox

@@ -56,9 +56,11 @@ Token choose(Sampler &sampler, std::span<const float> row, const Draft &draft, s
 
 } // namespace
 
-Verdict verify(Sampler &sampler, std::span<const std::span<const float>> rows, const Draft &draft,
-               std::minstd_rand &random) {
-  Verdict verdict;
+void verify(Sampler &sampler, std::span<const std::span<const float>> rows, const Draft &draft,
+            std::minstd_rand &random, Verdict &verdict) {
+  verdict.tokens.clear();
+  verdict.n_accepted = 0;
+  verdict.error.reset();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     try {
       const Token token = choose(sampler, rows[i], draft, i, random);
@@ -73,7 +75,6 @@ Verdict verify(Sampler &sampler, std::span<const std::span<const float>> rows, c
     }
     ++verdict.n_accepted;
   }
-  return verdict;
 }
 
 } // namespace llamabox

@@ -28,8 +28,9 @@ struct Verdict {
 };
 
 // REQUIRES: rows.size() == draft.tokens.size() + 1; row i has the logits after the first i drafts.
-// The sampler has accepted the verdict's tokens then, whatever the caller does with them.
-Verdict verify(Sampler &sampler, std::span<const std::span<const float>> rows, const Draft &draft,
-               std::minstd_rand &random);
+// The sampler has accepted the verdict's tokens then, whatever the caller does with them. What the
+// verdict was before is replaced; its memory is kept, since there is one for every token.
+void verify(Sampler &sampler, std::span<const std::span<const float>> rows, const Draft &draft,
+            std::minstd_rand &random, Verdict &verdict);
 
 } // namespace llamabox

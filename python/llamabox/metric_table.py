@@ -56,9 +56,13 @@ COUNTERS = (
     FromStats("parked_tokens", "Tokens copied from KV to RAM.", "n_parked_tokens"),
     FromStats("engine_requests", "Requests accepted by the engine.", "n_requests"),
     FromStats(
-        "preemptions", "Sequences whose KV was taken away to be filled again.", "n_preempted"
+        "preemptions", "Sequences that gave their slot and KV to others for a while.", "n_preempted"
     ),
-    FromStats("preempted_tokens", "Tokens of KV taken away so.", "n_preempted_tokens"),
+    FromStats(
+        "preempted_tokens",
+        "Tokens of KV that such a sequence did not find again.",
+        "n_preempted_tokens",
+    ),
     FromStats("context_shifts", "Times a full context lost its older half.", "n_context_shifts"),
     FromStats("steps", "Steps of the engine.", "n_steps"),
     FromStats("encoded_texts", "Texts read for embeddings and scores.", "n_encoded_texts"),

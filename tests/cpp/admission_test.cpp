@@ -126,12 +126,31 @@ TEST_CASE("the youngest is preempted, never the last one running") {
     setup.prefill(*sequence);
   }
   REQUIRE(setup.admission.victim());
-  CHECK(setup.admission.preempt(*setup.admission.victim()) == 5); // the length of "young"
+  setup.admission.preempt(*setup.admission.victim());
   CHECK(setup.slots.n_busy() == 1);
   CHECK(setup.slots.bound()[0]->order == 1);
-  CHECK(setup.kv.n_used() == 3);
   CHECK_FALSE(setup.admission.victim());
-  CHECK_FALSE(setup.admission.evict_retained());
+  CHECK(setup.kv.n_used() == 8); // what it has computed is a retained prefix
+  CHECK(setup.admission.evict_retained(1));
+  CHECK(setup.kv.n_used() == 3);
+  CHECK_FALSE(setup.admission.evict_retained(1));
+}
+
+TEST_CASE("a preempted sequence goes on from what nobody else needed") {
+  Setup setup(400);
+  setup.wait(std::string(100, 'a'));
+  setup.wait(std::string(200, 'b'));
+  for (Sequence *sequence : setup.admission.admit()) {
+    setup.prefill(*sequence);
+  }
+  setup.admission.preempt(*setup.admission.victim());
+  CHECK(setup.admission.evict_retained(30));
+  CHECK(setup.cache.n_used() == 270);
+  const auto admitted = setup.admission.admit();
+  REQUIRE(admitted.size() == 1);
+  CHECK(admitted[0]->n_past == 170);
+  CHECK(admitted[0]->n_given_up == 200);
+  CHECK(setup.cache.n_used() == setup.kv.n_used());
 }
 
 TEST_CASE("who cannot resume gives way after those who can, the eldest never") {
@@ -175,8 +194,8 @@ TEST_CASE("a pinned prefix goes last, and is taken by whom it suits") {
     setup.admission.release(slot);
   }
   setup.cache.pin(0); // the one used least recently
-  REQUIRE(setup.admission.evict_retained());
-  REQUIRE(setup.admission.evict_retained());
+  REQUIRE(setup.admission.evict_retained(1000));
+  REQUIRE(setup.admission.evict_retained(1000));
   CHECK(setup.cache.length(0) == 11);
   setup.wait("something else");
   CHECK(setup.admission.admit()[0]->seq != 0);
@@ -187,5 +206,5 @@ TEST_CASE("a pinned prefix goes last, and is taken by whom it suits") {
   CHECK_FALSE(setup.cache.is_pinned(0));
   setup.admission.release(suited[0]->slot);
   setup.cache.pin(0);
-  CHECK(setup.admission.evict_retained()); // nothing else is left
+  CHECK(setup.admission.evict_retained(1000)); // nothing else is left
 }

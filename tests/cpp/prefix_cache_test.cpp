@@ -189,13 +189,39 @@ TEST_CASE("chunks are moved together and the rest goes") {
   CHECK(setup.cache.best_chunks(wanted, {1, 0}, 3).seq == kNoSeq);
 }
 
+TEST_CASE("eviction takes the end of the oldest prefix, and only what is its own") {
+  Setup setup(KvKind::kUnified);
+  const std::string common(50, 'c');
+  const SeqId oldest = setup.retain(common + std::string(100, 'x'));
+  const SeqId other = setup.retain(common + std::string(100, 'y'));
+  CHECK(setup.cache.n_used() == 250);
+  CHECK(setup.cache.evict_one(20));
+  CHECK(setup.cache.length(oldest) == 130);
+  CHECK(setup.match(common + std::string(100, 'x')).n == 130);
+  CHECK(setup.cache.evict_one(1)); // no less than memory's smallest part, 7 of 1000 cells
+  CHECK(setup.cache.length(oldest) == 123);
+  CHECK(setup.cache.evict_one(90)); // more than it has alone: the common part stays with the other
+  CHECK(setup.cache.length(oldest) == 0);
+  CHECK(setup.match(common).seq == other);
+  CHECK(setup.cache.n_used() == 150);
+  CHECK(setup.cache.evict_one(1, other) == false);
+  CHECK(setup.cache.n_used() == setup.kv.n_used());
+}
+
+TEST_CASE("what cannot be cut is evicted whole") {
+  Setup setup(KvKind::kRecurrent);
+  const SeqId seq = setup.retain(std::string(100, 's'));
+  CHECK(setup.cache.evict_one(10));
+  CHECK(setup.cache.length(seq) == 0);
+}
+
 TEST_CASE("pinned prefixes go last, and only to prompts that have half of them") {
   Setup setup(KvKind::kSplit, 2);
   const SeqId pinned = setup.retain("pinned text");
   setup.cache.pin(pinned);
   setup.retain("other");
   CHECK(setup.retain("pinx") != pinned);
-  CHECK(setup.cache.evict_one());
+  CHECK(setup.cache.evict_one(100));
   CHECK(setup.cache.length(pinned) == 11);
   CHECK(setup.run("pinned text goes on") == pinned);
   CHECK_FALSE(setup.cache.is_pinned(pinned));

@@ -73,7 +73,7 @@ TEST_CASE("too little KV for all: the young are preempted, every text is the und
     CHECK(rig.text(id) == text);
   }
   CHECK(rig.scheduler().stats().n_preempted > 0);
-  CHECK(rig.scheduler().stats().n_preempted_tokens >= rig.scheduler().stats().n_preempted);
+  CHECK(rig.scheduler().stats().n_preempted_tokens > 0);
 }
 
 TEST_CASE("preemption keeps the random state") {

@@ -81,6 +81,20 @@ TEST_CASE("memory for half of the requests gives all of them the texts they have
   CHECK(stats.n_preempted_tokens < 8 * 96);
 }
 
+TEST_CASE("who gave way computes anew only what another one took") {
+  // Two of 90 cells in 160: the second one waits for the last ten tokens of the first.
+  Rig rig({.n_ctx = 160, .n_cells = 160, .n_batch = 64, .n_slots = 2});
+  const RequestId first = rig.generate(std::string(30, 'a'), 60);
+  const RequestId second = rig.generate(std::string(30, 'b'), 60);
+  rig.run_until_idle();
+  CHECK(rig.text(first) == alone(std::string(30, 'a'), 60));
+  CHECK(rig.text(second) == alone(std::string(30, 'b'), 60));
+  const Stats &stats = rig.scheduler().stats();
+  CHECK(stats.n_preempted == 1);
+  CHECK(stats.n_preempted_tokens <= 12);
+  CHECK(stats.n_prompt_tokens <= 60 + 13);
+}
+
 TEST_CASE("a prompt that no memory holds is refused at once, others go on") {
   Rig rig({.n_ctx = 256, .n_cells = 64});
   const RequestId beside = rig.generate("beside", 20);

@@ -145,6 +145,32 @@ TEST_CASE("restored beside running streams: theirs and its own text are as alone
   CHECK(rig.text(back) == alone(prompt_of(0) + "?", 10));
 }
 
+TEST_CASE("who gave way comes back from RAM, with its sampler where it was") {
+  const auto run = [](std::int32_t n_cells, std::uint64_t n_ram) {
+    Rig rig(model_of(KvKind::kUnified, n_cells), with_ram(n_ram));
+    std::vector<RequestId> ids;
+    for (int chat = 0; chat < 2; ++chat) {
+      Request request = Rig::generate_request(prompt_of(chat, 400), 300);
+      auto &body = std::get<GenerateRequest>(request.body);
+      body.sampling.temperature = 1;
+      body.sampling.seed = 7 + static_cast<std::uint32_t>(chat);
+      ids.push_back(rig.submit(std::move(request)));
+    }
+    rig.run_until_idle();
+    const Stats &stats = rig.scheduler().stats();
+    CHECK((stats.n_preempted > 0) == (n_cells < 1400));
+    if (n_cells < 1400) {
+      // The first one takes 200 cells of the other before it ends.
+      CHECK(stats.n_preempted_tokens < (n_ram > 0 ? 60 : 320));
+      CHECK((stats.n_restored_tokens > 100) == (n_ram > 0));
+    }
+    return rig.text(ids[0]) + "|" + rig.text(ids[1]);
+  };
+  const std::string undisturbed = run(4000, 0);
+  CHECK(run(1000, 0) == undisturbed);
+  CHECK(run(1000, 1 << 24) == undisturbed);
+}
+
 TEST_CASE("without RAM nothing is parked") {
   Rig rig(model_of(KvKind::kUnified));
   for (int chat = 0; chat < 6; ++chat) {
