@@ -30,6 +30,7 @@ SYSTEM_HEADER = re.compile(
 # Layers of python/llamabox. A module not named here is plain: it may import plain ones only. Those
 # of the parent process never reach _core, so that it survives whatever the worker dies of.
 PY_CORE = {
+    "core_streams",
     "devices",
     "engine",
     "event",

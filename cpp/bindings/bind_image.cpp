@@ -8,6 +8,8 @@
 #include "image/sd_model.h"
 #ifdef LLAMABOX_FAKE_MODELS
 #include "fake_image_model.h"
+#else
+#include "llama/rpc_servers.h"
 #endif
 
 #include <pybind11/stl.h>
@@ -228,15 +230,15 @@ void register_loader(py::module_ &m) {
   using F = FakeImageParams;
   bind_value<F>(m, "FakeImageParams", "An image model whose every pixel is known by hand.",
                 Field{"step_us", &F::step_us}, Field{"fails_on", &F::fails_on},
-                Field{"inpaints", &F::inpaints}, Field{"has_control_net", &F::has_control_net},
-                Field{"n_loras", &F::n_loras}, Field{"upscale_factor", &F::upscale_factor},
-                Field{"family", &F::family});
+                Field{"loses_on", &F::loses_on}, Field{"inpaints", &F::inpaints},
+                Field{"has_control_net", &F::has_control_net}, Field{"n_loras", &F::n_loras},
+                Field{"upscale_factor", &F::upscale_factor}, Field{"family", &F::family});
   m.def("load_image_model", &load_fake_image_model, py::arg("params"));
 }
 #else
 std::unique_ptr<ImageModel> load_model(const ImageModelParams &params) {
 #ifdef LLAMABOX_IMAGES
-  return load_sd_model(params);
+  return load_sd_model(params, check_rpc_servers);
 #else
   static_cast<void>(params);
   throw Error(ErrorCode::kUnsupported, "this build makes no images: LLAMABOX_IMAGES was off");

@@ -12,10 +12,16 @@ namespace llamabox {
 namespace {
 
 thread_local std::function<bool()> is_cancelled_now;
+thread_local bool has_computed = false;
 
 std::array<std::string, kImageParts> &device_names() {
   static std::array<std::string, kImageParts> names;
   return names;
+}
+
+std::function<void()> &device_check() {
+  static std::function<void()> check;
+  return check;
 }
 
 // Asked by the CPU's backend between the nodes of a graph.
@@ -47,6 +53,14 @@ void set_image_devices(const std::vector<std::string> &names) {
   }
 }
 
+void set_device_check(std::function<void()> check) { device_check() = std::move(check); }
+
+void check_devices() {
+  if (device_check()) {
+    device_check()();
+  }
+}
+
 std::vector<std::string> gpu_names() {
   std::vector<std::string> remote;
   std::vector<std::string> local;
@@ -65,6 +79,7 @@ std::vector<std::string> gpu_names() {
 
 CancelScope::CancelScope(std::function<bool()> is_cancelled) {
   is_cancelled_now = std::move(is_cancelled);
+  has_computed = false;
 }
 
 CancelScope::~CancelScope() { is_cancelled_now = nullptr; }
@@ -75,12 +90,16 @@ void stop_if_cancelled() {
   }
 }
 
+bool computing_has_begun() { return has_computed; }
+
 } // namespace llamabox
 
 ggml_status llamabox_image_compute(ggml_backend_t backend, ggml_cgraph *graph) {
   llamabox::stop_if_cancelled();
+  llamabox::has_computed = true;
   llamabox::watch_for_cancel(backend);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
+  llamabox::check_devices();
   llamabox::stop_if_cancelled();
   if (status != GGML_STATUS_SUCCESS) {
     // Upstream asserts in some places that there is a result.

@@ -1,7 +1,8 @@
 // What stable-diffusion.cpp calls in place of ggml (third_party/one_ggml.h): which device each part
-// of a model uses, and the end of a computation that nobody wants any more.
-// Thread rule: one model at a time; set_devices before it is loaded, CancelScope on the thread that
-// computes. Guarantee: Cancelled and Error leave upstream through frames that own what they hold.
+// of a model uses, and the end of a computation that nobody wants or that cannot be believed.
+// Thread rule: one model at a time; set_image_devices and set_device_check before it is loaded,
+// CancelScope on the thread that computes.
+// Guarantee: Cancelled and Error leave upstream through frames that own what they hold.
 // Covered by tests/py/api/test_real_images.py.
 #pragma once
 
@@ -22,6 +23,11 @@ void set_image_devices(const std::vector<std::string> &names);
 // The devices that parts can go to: RPC servers first, then this machine's GPUs.
 std::vector<std::string> gpu_names();
 
+// `check` throws where a device has been lost, whose results are then none.
+void set_device_check(std::function<void()> check);
+// Call it where results leave upstream, too: what is only read from a device passes no hook.
+void check_devices();
+
 // Thrown out of upstream when the image is not wanted any more.
 struct Cancelled {};
 
@@ -36,5 +42,7 @@ public:
 
 // REQUIRES: called between computations of this thread. Throws Cancelled.
 void stop_if_cancelled();
+// Whether this thread has computed anything since its CancelScope began.
+bool computing_has_begun();
 
 } // namespace llamabox

@@ -128,6 +128,9 @@ RequestId ImageEngine::submit(ImageRequest request) {
   ImageJob job;
   job.ticket = registry_.accept();
   const RequestId id = job.ticket.id;
+  if (id == 0 && !running_) {
+    throw Error(ErrorCode::kUnavailable, "the engine is not running");
+  }
   if (id == 0) {
     throw Error(ErrorCode::kQueueFull,
                 "the queue is full: " + std::to_string(params_.n_queue) + " requests wait");
@@ -155,7 +158,7 @@ ImageStats ImageEngine::stats() const {
 }
 
 void ImageEngine::run() {
-  while (!arrivals_.closed()) {
+  while (!arrivals_.closed() && !lost_.has_value()) {
     if (queue_.empty()) {
       for (ImageJob &job : arrivals_.take_all(kNever)) {
         queue_.add(std::move(job));
@@ -172,7 +175,10 @@ void ImageEngine::run() {
     }
   }
   take_in();
-  const Error reason(ErrorCode::kUnavailable, "the server is stopping");
+  end_rest(lost_.value_or(Error(ErrorCode::kUnavailable, "the server is stopping")));
+}
+
+void ImageEngine::end_rest(const Error &reason) {
   for (const ImageJob &job : queue_.take_all()) {
     end(job, &reason);
   }
@@ -210,6 +216,9 @@ void ImageEngine::make_image(std::unique_ptr<ImageJob> job) {
   if (made.has_value()) {
     finish_image(std::move(job), turn, std::move(*made));
   } else if (failure.has_value()) {
+    if (failure->code() == ErrorCode::kDeviceLost) {
+      lose(*failure);
+    }
     end(*job, &*failure);
   } else if (job->cancelled()) {
     end(*job, nullptr);
@@ -217,6 +226,14 @@ void ImageEngine::make_image(std::unique_ptr<ImageJob> job) {
     const Error reason(ErrorCode::kUnavailable, "the server is stopping");
     end(*job, &reason);
   }
+}
+
+// Before the first event that says so is out, nobody may read that all is well.
+void ImageEngine::lose(const Error &reason) {
+  lost_ = reason;
+  running_ = false;
+  MutexLock lock(mutex_);
+  stats_.healthy = false;
 }
 
 void ImageEngine::finish_image(std::unique_ptr<ImageJob> job, const Turn &turn, Pixels pixels) {

@@ -2,7 +2,8 @@
 // for requests that take turns; submit, cancel, drain and wake-up are those of the text engine.
 // Thread rule: every method from any thread; start and stop once each, from one thread.
 // Guarantee: each accepted request ends in exactly one kDone event; a cancelled one ends within one
-// step of whatever is being made; an image that fails ends its own request only.
+// step of whatever is being made; an image that fails ends its own request only, and a device that
+// is lost (kDeviceLost) ends all.
 // Covered by image_engine_test.
 #pragma once
 
@@ -16,6 +17,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -36,7 +38,7 @@ public:
   int wake_fd() const { return channel_.fd(); }
 
   // ERRORS: Error(kInvalidArgument, kUnsupported) for what the model cannot do, Error(kQueueFull),
-  // Error(kUnavailable) when not running.
+  // Error(kUnavailable) when not running, also after a device was lost.
   RequestId submit(ImageRequest request);
   // Never blocks; an unknown or ended id is ignored.
   void cancel(RequestId id);
@@ -54,6 +56,8 @@ private:
   void finish_image(std::unique_ptr<ImageJob> job, const Turn &turn, Pixels pixels);
   void end(const ImageJob &job, const Error *error);
   void end_cancelled();
+  void end_rest(const Error &reason);
+  void lose(const Error &reason);
   void publish(ImageEvent event);
   void note_load();
 
@@ -63,8 +67,9 @@ private:
   Channel<ImageEvent> channel_;
   RequestRegistry registry_;
   Inbox<ImageJob> arrivals_;
-  ImageQueue queue_;  // worker thread
-  bool busy_ = false; // worker thread: an image is being made
+  ImageQueue queue_;          // worker thread
+  bool busy_ = false;         // worker thread: an image is being made
+  std::optional<Error> lost_; // worker thread: the device that nothing can be made without
   std::thread thread_;
   std::atomic<bool> running_{false};
   std::atomic<std::int64_t> n_held_bytes_{0};

@@ -51,7 +51,8 @@ public:
   virtual const ImageModelInfo &info() const = 0;
   // ERRORS: Error(kInvalidArgument) or Error(kUnsupported), naming the field.
   virtual void check(const ImageRequest &request) const = 0;
-  // The image with this seed; none when the observer cancelled it. ERRORS: Error, for this image.
+  // The image with this seed; none when the observer cancelled it. ERRORS: Error, for this image;
+  // Error(kDeviceLost), after which no image can be made any more.
   virtual std::optional<Pixels> generate(const ImageRequest &request, std::int64_t seed,
                                          ImageObserver &observer) = 0;
 };

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "image/ggml_hooks.h"
+#include "image/held_file.h"
 #include "image/image_check.h"
 #include "image/image_placement.h"
 #include "image/sd_files.h"
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace llamabox {
 namespace {
@@ -55,8 +57,9 @@ void on_log(sd_log_level_t level, const char *text, void * /*data*/) {
 
 void on_progress(int step, int n_steps, float /*seconds*/, void *data) {
   auto *const observer = static_cast<ImageObserver *>(data);
-  if (observer == nullptr) {
-    return; // while the file is read
+  // Reading a file, also an adapter's before an image is computed, tells its tensors as steps.
+  if (observer == nullptr || !computing_has_begun()) {
+    return;
   }
   if (step == 0) {
     observer->began(n_steps);
@@ -123,6 +126,9 @@ public:
     info_.has_control_net = !params.files.control_net.empty();
     info_.size_bytes = checked.n_bytes;
     info_.loras = params.loras;
+    for (const ImageLoraInfo &lora : params.loras) {
+      adapters_.emplace_back(lora.path);
+    }
     load(params, checked.is_bare);
     if (params.warmup) {
       warm_up();
@@ -136,7 +142,7 @@ public:
                                  ImageObserver &observer) override {
     const CancelScope scope([&observer] { return observer.cancelled(); });
     const Callbacks callbacks(observer, request.preview);
-    SdRequest asked(request, info_, choices_);
+    SdRequest asked(request, adapters_, choices_);
     try {
       stop_if_cancelled();
       return upscaled(made(asked.params(seed)));
@@ -155,6 +161,7 @@ private:
   ImageModelInfo info_;
   std::int32_t n_upscales_;
   SdRequest::Choices choices_;
+  std::vector<HeldFile> adapters_;
   std::unique_ptr<sd_ctx_t, FreeSd> context_;
   std::unique_ptr<upscaler_ctx_t, FreeSd> upscaler_;
 };
@@ -208,6 +215,7 @@ void SdModel::load(const ImageModelParams &params, bool is_bare) {
   context.keep_vae_on_cpu = at.vae != at.diffusion;
   context.keep_control_net_on_cpu = at.control_net != at.diffusion;
   context_.reset(new_sd_ctx(&context));
+  check_devices();
   if (context_ == nullptr) {
     throw Error(ErrorCode::kLoadFailed,
                 "cannot load model file '" + files.model + "': " + reason());
@@ -224,6 +232,7 @@ void SdModel::load_upscaler(const ImageModelParams &params, const std::string &d
   set_image_devices({device});
   const int n_threads = params.n_threads > 0 ? params.n_threads : sd_get_num_physical_cores();
   upscaler_.reset(new_upscaler_ctx(path.c_str(), false, false, n_threads, kTileSize));
+  check_devices();
   if (upscaler_ == nullptr) {
     throw Error(ErrorCode::kLoadFailed, "cannot load model file '" + path + "': " + reason());
   }
@@ -247,6 +256,7 @@ void SdModel::warm_up() {
 Pixels SdModel::made(const sd_img_gen_params_t *params) const {
   last_error().clear();
   const std::unique_ptr<sd_image_t, FreeSd> images(generate_image(context_.get(), params));
+  check_devices();
   if (images == nullptr) {
     throw Error(ErrorCode::kInternal, "the image failed: " + reason());
   }
@@ -261,6 +271,7 @@ Pixels SdModel::upscaled(Pixels pixels) const {
                            static_cast<std::uint32_t>(pixels.n_channels), pixels.bytes.data()};
     const sd_image_t output = upscale(upscaler_.get(), input, 0);
     const SdBytes bytes(output.data);
+    check_devices();
     if (bytes == nullptr) {
       throw Error(ErrorCode::kInternal, "the upscaler failed: " + reason());
     }
@@ -271,8 +282,10 @@ Pixels SdModel::upscaled(Pixels pixels) const {
 
 } // namespace
 
-std::unique_ptr<ImageModel> load_sd_model(const ImageModelParams &params) {
+std::unique_ptr<ImageModel> load_sd_model(const ImageModelParams &params,
+                                          std::function<void()> check_devices) {
   const CheckedFiles checked = check_image_files(params);
+  set_device_check(std::move(check_devices));
   sd_set_log_callback(on_log, nullptr);
   sd_set_progress_callback(on_progress, nullptr);
   last_error().clear();

@@ -8,6 +8,7 @@
 #include "image/image_model.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,7 +50,10 @@ struct ImageModelParams {
   bool warmup = true; // one step before the first request
 };
 
-// ERRORS: Error(kLoadFailed), Error(kInvalidArgument) with one sentence for the user.
-std::unique_ptr<ImageModel> load_sd_model(const ImageModelParams &params);
+// `check_devices` throws where a device has been lost; the threads that load and that compute call
+// it. ERRORS: Error(kLoadFailed), Error(kInvalidArgument) with one sentence for the user, and
+// what `check_devices` throws.
+std::unique_ptr<ImageModel> load_sd_model(const ImageModelParams &params,
+                                          std::function<void()> check_devices);
 
 } // namespace llamabox

@@ -20,7 +20,8 @@ constexpr float kCannyStrong = 1.0F;
 
 } // namespace
 
-SdRequest::SdRequest(const ImageRequest &request, const ImageModelInfo &info, Choices choices) {
+SdRequest::SdRequest(const ImageRequest &request, const std::vector<HeldFile> &adapters,
+                     Choices choices) {
   sd_img_gen_params_init(&params_);
   params_.prompt = request.prompt.c_str();
   params_.negative_prompt = request.negative_prompt.c_str();
@@ -30,8 +31,8 @@ SdRequest::SdRequest(const ImageRequest &request, const ImageModelInfo &info, Ch
   params_.vae_tiling_params.enabled = choices.vae_tiling;
   for (const ImageLora &lora : request.loras) {
     if (lora.scale != 0) {
-      const ImageLoraInfo &loaded = info.loras.at(static_cast<std::size_t>(lora.id));
-      loras_.push_back({false, lora.scale, loaded.path.c_str()});
+      const HeldFile &held = adapters.at(static_cast<std::size_t>(lora.id));
+      loras_.push_back({false, lora.scale, held.path().c_str()});
     }
   }
   params_.loras = loras_.data();

@@ -4,7 +4,8 @@
 // Covered by tests/py/api/test_real_images.py.
 #pragma once
 
-#include "image/image_model.h"
+#include "image/held_file.h"
+#include "image/image_params.h"
 
 #include "stable-diffusion.h"
 
@@ -19,8 +20,8 @@ public:
     bool follows_picture = false; // the initial image is one to follow, not to start from
   };
 
-  // The request and the facts must outlive it.
-  SdRequest(const ImageRequest &request, const ImageModelInfo &info, Choices choices);
+  // `adapters` by their ids. All must outlive it.
+  SdRequest(const ImageRequest &request, const std::vector<HeldFile> &adapters, Choices choices);
 
   const sd_img_gen_params_t *params(std::int64_t seed);
 

@@ -146,9 +146,7 @@ class Worker:
         self, stopped: asyncio.Future[None], engine: Engine | ImageEngine, addresses: list[str]
     ) -> int:
         """Serve until a stop signal comes or a device is lost; returns the exit code."""
-        # Images are not watched: what fails there fails alone.
-        device_lost = engine.device_lost if isinstance(engine, Engine) else asyncio.Event()
-        lost = asyncio.ensure_future(device_lost.wait())
+        lost = asyncio.ensure_future(engine.device_lost.wait())
         try:
             await self._serve(engine, addresses)
             await asyncio.wait((stopped, lost), return_when=asyncio.FIRST_COMPLETED)

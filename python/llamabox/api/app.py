@@ -69,7 +69,7 @@ class App:
             return State.STOPPING
         if self.engine is None:
             return State.WAITING if self.waiting else State.LOADING
-        if isinstance(self.engine, Engine) and self.engine.device_lost.is_set():
+        if self.engine.device_lost.is_set():
             return State.LOST
         return State.READY if self.engine.stats().healthy else State.BROKEN
 

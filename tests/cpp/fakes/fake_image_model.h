@@ -19,6 +19,7 @@ namespace llamabox {
 struct FakeImageParams {
   std::int64_t step_us = 0; // time of one step
   std::string fails_on;     // a prompt whose images fail in their second step
+  std::string loses_on;     // a prompt that loses the device in its second step
   bool inpaints = false;
   bool has_control_net = false;
   std::int32_t n_loras = 0;
@@ -72,6 +73,9 @@ public:
       }
       if (step == 2 && request.prompt == params_.fails_on) {
         throw Error(ErrorCode::kInternal, "the computation failed");
+      }
+      if (step == 2 && request.prompt == params_.loses_on) {
+        throw Error(ErrorCode::kDeviceLost, "the RPC server fake:1 was lost");
       }
       if (request.preview != Preview::kNone) {
         observer.previewed(image_of(request, seed + step, request.width / 8, request.height / 8));

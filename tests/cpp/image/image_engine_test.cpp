@@ -205,6 +205,27 @@ TEST_CASE("an image that fails ends its own request only") {
   CHECK(rig.engine->stats().healthy);
 }
 
+TEST_CASE("a device that is lost ends every request, and none is taken any more") {
+  Rig rig({.loses_on = "far"}, {.n_slots = 1});
+  Gate gate;
+  rig.model->on_step = [&](const ImageRequest &, std::int32_t) { gate.reach(); };
+  rig.engine->start();
+  const RequestId far = rig.engine->submit(request("far", 2));
+  gate.await();
+  const RequestId waiting = rig.engine->submit(request("near"));
+  gate.open();
+  const auto events = rig.run(2);
+  for (const RequestId id : {far, waiting}) {
+    const auto done = of(events, id, EventKind::kDone);
+    REQUIRE(done.size() == 1);
+    CHECK(done[0].error == ErrorCode::kDeviceLost);
+    CHECK(done[0].message == "the RPC server fake:1 was lost");
+    CHECK(of(events, id, EventKind::kFinish).empty());
+  }
+  CHECK_FALSE(rig.engine->stats().healthy);
+  CHECK_THROWS_AS(rig.engine->submit(request("near")), Error);
+}
+
 TEST_CASE("a failure of any kind is the request's own") {
   Rig rig;
   int kind = 0;

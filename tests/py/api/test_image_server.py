@@ -137,6 +137,21 @@ def test_a_failed_image_is_an_error(start: Start) -> None:
     assert server.post(PATH, wanted()).status == 200
 
 
+def test_a_lost_device_ends_requests_and_health(start: Start) -> None:
+    server = start(loses_on="far")
+    assert server.get("/health").status == 200
+    reply = server.post(PATH, wanted(prompt="far"))
+    assert reply.status == 503
+    assert reply.error["message"] == "the RPC server fake:1 was lost"
+    streamed = start(loses_on="far").post(PATH, wanted(prompt="far", stream=True))
+    assert b"the RPC server fake:1 was lost" in streamed.body
+    assert b"[DONE]" not in streamed.body
+    health = server.get("/health")
+    assert health.status == 503
+    assert b"RPC server" in health.body
+    assert server.post(PATH, wanted()).status == 503
+
+
 def test_a_client_that_leaves_frees_the_engine(start: Start) -> None:
     server = start(n_slots=1, step_us=2000)
     for stream in (True, False):

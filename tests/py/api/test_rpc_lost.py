@@ -6,13 +6,13 @@ A server is killed by its process id, so that it says nothing to anybody.
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
 
-from box_process import HOST, TIMEOUT_S, Box
+from box_process import TIMEOUT_S, Box
 from llamabox.models import DEMO_MODEL
+from raw_post import Post, health
 from real_core import provide_core
 from rpc_box import RpcBox
 
@@ -24,48 +24,11 @@ _TINY = {"prompt": "Once upon", "max_tokens": 24, "temperature": 0}
 _EMBEDDER = Path(__file__).parents[2] / "models" / "bert.gguf"
 
 
-class _Post:
-    """A POST whose answer is read as it comes."""
-
-    def __init__(self, server: Box, path: str, fields: dict[str, object]) -> None:
-        body = json.dumps(fields).encode()
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        self._socket = socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S)
-        self._socket.sendall(head.encode() + body)
-        self.received = b""
-
-    def wait_for(self, text: bytes) -> None:
-        while text not in self.received:
-            part = self._socket.recv(65536)
-            assert part, self.received
-            self.received += part
-
-    def rest(self) -> bytes:
-        """The whole answer, once the server has ended it."""
-        with self._socket:
-            while part := self._socket.recv(65536):
-                self.received += part
-        return self.received
-
-
 def _complete(server: Box) -> str:
-    answer = _Post(server, "/v1/completions", _TINY).rest()
+    answer = Post(server, "/v1/completions", _TINY).rest()
     assert answer.startswith(b"HTTP/1.1 200"), answer
     text: str = json.loads(answer.split(b"\r\n\r\n", 1)[1])["choices"][0]["text"]
     return text
-
-
-def _health(server: Box) -> tuple[bytes, bytes]:
-    """The status and the body."""
-    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as probe:
-        probe.sendall(f"GET /health HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-        answer = b""
-        while part := probe.recv(65536):
-            answer += part
-    return answer[9:12], answer.split(b"\r\n\r\n", 1)[1]
 
 
 def test_a_server_lost_in_mid_stream_ends_requests_with_503_and_is_joined_again() -> None:
@@ -73,8 +36,8 @@ def test_a_server_lost_in_mid_stream_ends_requests_with_503_and_is_joined_again(
     server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
     before = _complete(server)
     pid = server.worker.pid
-    streamed = _Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
-    whole = _Post(server, "/v1/completions", _ENDLESS)
+    streamed = Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
+    whole = Post(server, "/v1/completions", _ENDLESS)
     streamed.wait_for(b"data: ")
     lender.kill()
     lost = f"the RPC server {lender.endpoint} was lost"
@@ -86,12 +49,12 @@ def test_a_server_lost_in_mid_stream_ends_requests_with_503_and_is_joined_again(
     assert lost.encode() in answer
     server.wait_for(r"msg=\"(worker died)\".* reason=\"an RPC server was lost\"")
     server.wait_for(r"(waiting for an RPC server)")
-    status, said = _health(server)
+    status, said = health(server)
     assert status == b"503"
     assert b"waits for an RPC server" in said
     again = RpcBox(port=lender.port)
     server.wait_for(r"msg=(ready)")
-    assert _health(server)[0] == b"200"
+    assert health(server)[0] == b"200"
     assert server.worker.pid != pid
     assert _complete(server) == before
     assert server.stop() == 0
@@ -102,7 +65,7 @@ def test_one_of_two_servers_lost_is_named() -> None:
     lenders = RpcBox(), RpcBox()
     servers = ",".join(box.endpoint for box in lenders)
     server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", servers, "--tensor-split", "1,1")
-    streamed = _Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
+    streamed = Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
     streamed.wait_for(b"data: ")
     lenders[1].kill()
     assert f"the RPC server {lenders[1].endpoint} was lost".encode() in streamed.rest()
@@ -114,7 +77,7 @@ def test_one_of_two_servers_lost_is_named() -> None:
 def test_without_a_supervisor_the_exit_code_says_what_happened() -> None:
     lender = RpcBox()
     server = Box(*_BASE, "--no-supervise", "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
-    streamed = _Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
+    streamed = Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
     streamed.wait_for(b"data: ")
     lender.kill()
     streamed.rest()
@@ -127,9 +90,9 @@ def test_a_server_lost_under_embeddings_is_a_503(fields: dict[str, object]) -> N
     lender = RpcBox()
     server = Box("-c", "64", "-t", "1", "--embeddings", "-m", str(_EMBEDDER),
                  "--rpc", lender.endpoint)  # fmt: skip
-    assert _Post(server, "/v1/embeddings", fields).rest().startswith(b"HTTP/1.1 200")
+    assert Post(server, "/v1/embeddings", fields).rest().startswith(b"HTTP/1.1 200")
     lender.kill()
-    answer = _Post(server, "/v1/embeddings", fields).rest()
+    answer = Post(server, "/v1/embeddings", fields).rest()
     assert answer.startswith(b"HTTP/1.1 503"), answer
     assert f"the RPC server {lender.endpoint} was lost".encode() in answer
     server.wait_for(r"msg=\"(worker died)\".* reason=\"an RPC server was lost\"")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fake_core import core, fake_image_engine, fake_pixels
-from llamabox.errors import InvalidArgumentError, UnavailableError
+from llamabox.errors import DeviceLostError, InvalidArgumentError, UnavailableError
 from llamabox.image_names import SAMPLERS, SCHEDULES
 from llamabox.stream import Stream
 
@@ -90,6 +90,34 @@ async def test_a_failed_image_is_the_requests_own() -> None:
     done = await bad.done
     assert done.finish == "error" and "failed" in done.error.message
     assert (await good.done).finish == "stop"
+    await engine.stop()
+
+
+async def test_a_lost_device_ends_all_and_is_told() -> None:
+    engine = fake_image_engine(n_slots=1, loses_on="far", step_us=1000)
+    engine.start()
+    far, near = Sink(), Sink()
+    engine.submit(request(prompt="far"), far)
+    engine.submit(request(prompt="near"), near)
+    for sink in (far, near):
+        done = await sink.done
+        assert isinstance(done.error, DeviceLostError)
+    assert engine.device_lost.is_set()
+    assert not engine.stats().healthy
+    with pytest.raises(UnavailableError):
+        engine.submit(request(), Sink())
+    await engine.stop()
+
+
+async def test_a_refused_client_learns_from_the_rate_when_to_come_back() -> None:
+    engine = fake_image_engine(n_slots=1)
+    engine.start()
+    assert engine.retry_after_s() == 1
+    for _ in range(3):
+        sink = Sink()
+        engine.submit(request(), sink)
+        await sink.done
+    assert 1 <= engine.retry_after_s() <= 60
     await engine.stop()
 
 
