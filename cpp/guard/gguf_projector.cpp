@@ -84,6 +84,10 @@ void check_encoder(const GgufKeys &keys, const std::string &prefix) {
   }
 }
 
+// Patches a side of MobileVLM's projectors, and the width of a head of MiniCPM-V's.
+constexpr std::uint64_t kMobilePatches = 24;
+constexpr std::uint64_t kResamplerHead = 128;
+
 // libmtmd's own default of how many patches a side are pooled.
 constexpr std::uint64_t kDefaultScale = 4;
 
@@ -92,6 +96,33 @@ std::uint64_t fixed_rows(const GgufKeys &keys) {
                               keys.value_or("vision.projector.scale_factor", kDefaultScale);
   const std::uint64_t side = keys.value_or("vision.image_size", 0) / patch;
   return side * side;
+}
+
+std::string vision_type(const GgufKeys &keys) {
+  const std::string type = keys.text("projector_type");
+  return type.empty() ? keys.text("vision.projector_type") : type;
+}
+
+// What libmtmd takes for granted of some types, and ends the process where it is not so.
+void check_type(const GgufKeys &keys) {
+  const std::string type = vision_type(keys);
+  // With windows of one layer the graph lacks an input that libmtmd then asks for.
+  if ((type == "qwen2.5vl_merger" || type == "qwen2.5o") &&
+      keys.value_or("vision.n_wa_pattern", 0) == 1) {
+    keys.refuse("vision.n_wa_pattern", "is 1, which this projector cannot be run with");
+  }
+  const std::uint64_t n_patches =
+      keys.value_or("vision.image_size", 0) / keys.value_or("vision.patch_size", 1);
+  if ((type == "ldp" || type == "ldpv2") && n_patches != kMobilePatches) {
+    keys.refuse("vision.image_size", "does not give 24 patches a side, as this projector needs");
+  }
+  const GgufValue *version = keys.header().find(keys.name("minicpmv_version"));
+  if (version != nullptr && version->type != GgufValueType::kInt32) {
+    keys.refuse("minicpmv_version", "is not of type i32");
+  }
+  if (type == "resampler" && keys.value_or("vision.projection_dim", 0) % kResamplerHead != 0) {
+    keys.refuse("vision.projection_dim", "is no multiple of 128, the width of its heads");
+  }
 }
 
 void check_vision(const GgufKeys &keys) {
@@ -109,11 +140,7 @@ void check_vision(const GgufKeys &keys) {
       keys.refuse(name, "is not three numbers of type f32");
     }
   }
-  // With windows of one layer the graph lacks an input that libmtmd then asks for.
-  const std::string type = keys.text("projector_type");
-  if (type == "qwen2.5vl_merger" && keys.value_or("vision.n_wa_pattern", 0) == 1) {
-    keys.refuse("vision.n_wa_pattern", "is 1, which this projector cannot be run with");
-  }
+  check_type(keys);
 }
 
 } // namespace

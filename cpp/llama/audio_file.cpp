@@ -24,8 +24,12 @@ namespace {
 
 // Outside of these nothing that is heard is recorded.
 constexpr ma_uint32 kMinRate = 1'000;
-constexpr ma_uint32 kMaxRate = 768'000;
-constexpr ma_uint32 kMaxChannels = 32;
+constexpr ma_uint32 kMaxRate = 192'000;
+constexpr ma_uint32 kMaxChannels = 8;
+
+// Half an hour of stereo at 48 kHz. A small file can stand for any number of samples, each of which
+// is decoded.
+constexpr ma_uint32 kMaxSamples = 172'800'000;
 
 [[noreturn]] void refuse(const std::string &what) {
   throw Error(ErrorCode::kInvalidArgument, what);
@@ -61,15 +65,18 @@ public:
   Decoder(const Decoder &) = delete;
   Decoder &operator=(const Decoder &) = delete;
 
-  void check() {
+  // How many seconds of a sound like this are taken.
+  std::int32_t check() {
     ma_uint32 n_channels = 0;
     ma_uint32 rate = 0;
     const ma_result result =
         ma_data_source_get_data_format(decoder_.pBackend, nullptr, &n_channels, &rate, nullptr, 0);
-    if (result != MA_SUCCESS || rate < kMinRate || rate > kMaxRate || n_channels > kMaxChannels) {
+    if (result != MA_SUCCESS || rate < kMinRate || rate > kMaxRate || n_channels == 0 ||
+        n_channels > kMaxChannels) {
       refuse("the sound has " + std::to_string(n_channels) + " channels of " +
              std::to_string(rate) + " samples a second, which is not taken");
     }
+    return static_cast<std::int32_t>(kMaxSamples / (rate * n_channels));
   }
 
   // Appends what comes next; false at the end.
@@ -96,9 +103,9 @@ std::vector<float> read_audio(std::span<const std::uint8_t> file, std::int32_t s
     refuse("the sound is neither WAV, MP3 nor FLAC");
   }
   const auto n_second = static_cast<std::size_t>(sample_rate);
-  const std::size_t n_max = n_second * static_cast<std::size_t>(n_seconds_max);
   Decoder decoder(file, *format, static_cast<ma_uint32>(sample_rate));
-  decoder.check();
+  n_seconds_max = std::min(n_seconds_max, decoder.check());
+  const std::size_t n_max = n_second * static_cast<std::size_t>(n_seconds_max);
   std::vector<float> samples;
   while (decoder.read(samples, n_second)) {
     if (samples.size() > n_max) {
@@ -106,7 +113,8 @@ std::vector<float> read_audio(std::span<const std::uint8_t> file, std::int32_t s
     }
   }
   if (samples.size() > n_max) {
-    refuse("the sound is longer than " + std::to_string(n_seconds_max) + " seconds");
+    refuse("the sound is longer than the " + std::to_string(n_seconds_max) +
+           " seconds that are taken");
   }
   // A few samples are no sound, and the projector's windows want more than one.
   if (samples.size() < n_second / 100) {

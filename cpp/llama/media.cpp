@@ -82,7 +82,12 @@ LlamaMedia::Bitmap LlamaMedia::bitmap_of(const MediaPlace &place, double &audio_
   const Media &media = *place.media;
   if (media.kind == MediaKind::kAudio) {
     const std::int32_t rate = mtmd_get_audio_sample_rate(context_.get());
-    const std::vector<float> samples = read_audio(media.bytes, rate, n_audio_max_);
+    const std::int32_t n_left = n_audio_max_ - static_cast<std::int32_t>(audio_seconds);
+    if (n_left < 1) {
+      throw Error(ErrorCode::kInvalidArgument, "is one sound too many: all of a request may last " +
+                                                   std::to_string(n_audio_max_) + " seconds");
+    }
+    const std::vector<float> samples = read_audio(media.bytes, rate, n_left);
     audio_seconds += static_cast<double>(samples.size()) / rate;
     return {mtmd_bitmap_init_from_audio(samples.size(), samples.data()), mtmd_bitmap_free};
   }

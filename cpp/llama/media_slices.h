@@ -1,5 +1,6 @@
 // Cuts the computation of the projector into slices: counts what the nodes of its graph cost, and
-// stops where a slice has taken about as long as it should.
+// stops in front of the node with which a slice would take longer than it should. A single node is
+// never cut.
 // Thread rule: the thread that encodes. Guarantee: the result does not depend on the slices.
 // Covered by tests/cpp/llama/media_test.cpp.
 #pragma once
@@ -9,6 +10,7 @@
 #include "ggml.h"
 
 #include <cstdint>
+#include <vector>
 
 namespace llamabox {
 
@@ -24,11 +26,14 @@ public:
 private:
   bool ends_slice(const ggml_tensor &node);
   bool slice_ended();
+  double next_cost() const;
 
   SliceGate *gate_ = nullptr;
   bool stopped_ = false;
-  double work_ = 0;        // of the slice so far, in operations
-  double work_per_ns_ = 1; // of the slices so far; a guess at first
+  std::vector<double> costs_;  // of the nodes of this encoding so far, in operations
+  std::vector<double> before_; // of those of the one before
+  double work_ = 0;            // of the slice so far
+  double work_per_ns_ = 1;     // of the slices so far; a guess at first
   std::int64_t began_ns_ = 0;
 };
 

@@ -92,4 +92,15 @@ TEST_CASE("sizes that would be divided by or allocated from are refused by name"
   CHECK(refused(tiny_projector().erase("clip.vision.image_mean"), "three numbers"));
   CHECK(refused(with("n_wa_pattern", 1).set_string("clip.projector_type", "qwen2.5vl_merger"),
                 "n_wa_pattern"));
+  const auto of_type = [](const std::string &type) {
+    return tiny_projector().set_string("clip.projector_type", type);
+  };
+  CHECK(refused(of_type("qwen2.5o").set_u32("clip.vision.n_wa_pattern", 1), "n_wa_pattern"));
+  CHECK(refused(
+      tiny_projector().erase("clip.projector_type").set_string("clip.vision.projector_type", "ldp"),
+      "24 patches a side"));
+  CHECK(said_of(of_type("ldpv2").set_u32("clip.vision.patch_size", 2)) == "accepted");
+  CHECK(refused(of_type("resampler"), "no multiple of 128"));
+  CHECK(refused(of_type("resampler").set_u32("clip.minicpmv_version", 3), "not of type i32"));
+  CHECK(said_of(of_type("resampler").set_u32("clip.vision.projection_dim", 128)) == "accepted");
 }

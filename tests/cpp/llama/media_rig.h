@@ -78,7 +78,7 @@ inline std::shared_ptr<const Media> tone(double hertz) {
 inline LlamaParams media_params(const std::string &model, const std::string &projector) {
   LlamaParams params = small_params(model);
   params.projector.path = model_path("mmproj-" + projector);
-  params.context.n_ctx = 1024;
+  params.context.n_ctx = 2048;
   return params;
 }
 
