@@ -3,6 +3,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <utility>
 
@@ -171,6 +172,9 @@ void Scheduler::keep_states(Sequence &sequence) const {
 
 // A text whose seed is given must be the same again, so its drafts are only compared.
 void Scheduler::allow_drafts(Sequence &sequence, const GenerateRequest &generate) const {
+  if (can_draft_) {
+    sequence.drafts.random.seed(std::random_device{}()); // costs as much as a step of many tokens
+  }
   const std::int32_t n_most = params_.speculation.n_max;
   sequence.n_draft_max = generate.n_draft_max < 0 ? n_most : std::min(generate.n_draft_max, n_most);
   sequence.draft_temperature = generate.sampling.seed ? 0.0F : generate.sampling.temperature;
