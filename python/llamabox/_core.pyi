@@ -272,12 +272,15 @@ class ChatPrompt:
         tools: collections.abc.Sequence[Tool] = [],
         tool_choice: ToolChoice = ...,
         parallel_tool_calls: bool = True,
+        answer_schema: str = "",
         continuation: Continuation = ...,
         enable_thinking: bool = True,
         template_kwargs: collections.abc.Mapping[str, str] = {},
     ) -> None: ...
     @property
     def add_generation_prompt(self) -> bool: ...
+    @property
+    def answer_schema(self) -> str: ...
     @property
     def continuation(self) -> Continuation: ...
     @property
@@ -600,6 +603,8 @@ class GenerateRequest:
         share_group: str = "",
         n_draft_max: typing.SupportsInt | typing.SupportsIndex = -1,
         thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
+        score_prompt: bool = False,
+        n_discard: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def loras(self) -> list[LoraScale] | None: ...
@@ -609,6 +614,8 @@ class GenerateRequest:
     def n(self) -> int: ...
     @property
     def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_discard(self) -> int: ...
     @property
     def n_draft_max(self) -> int: ...
     @property
@@ -621,6 +628,8 @@ class GenerateRequest:
     def return_tokens(self) -> bool: ...
     @property
     def sampling(self) -> SamplingParams: ...
+    @property
+    def score_prompt(self) -> bool: ...
     @property
     def share_group(self) -> str: ...
     @property
@@ -827,7 +836,7 @@ class TokenChance:
 
 class TokenLogprobs:
     """
-    A generated token and its likeliest rivals.
+    A token of the text and its likeliest rivals.
     """
     @property
     def best(self) -> list[TokenChance]: ...
@@ -869,6 +878,8 @@ class Result:
     """
     What other kinds than generate return.
     """
+    @property
+    def n_made_bytes(self) -> int: ...
     @property
     def n_rows(self) -> list[int]: ...
     @property
@@ -1946,9 +1957,12 @@ class EncoderParams:
         rerank: bool = False,
         pooling: Pooling = ...,
         attention: Attention = ...,
+        defer_embeddings: bool = False,
     ) -> None: ...
     @property
     def attention(self) -> Attention: ...
+    @property
+    def defer_embeddings(self) -> bool: ...
     @property
     def embeddings(self) -> bool: ...
     @property
