@@ -76,7 +76,11 @@ def page(table: Iterable[Row]) -> str:
         "",
         *(f"* **{state}**: {meaning}" for state, meaning in STATES.items()),
         "",
-        "A field that no table names is ignored, as OpenAI's clients expect.",
+        "A field that no table names is ignored, as OpenAI's clients expect. `grammar` beside"
+        " `tools` is a 400, as in",
+        "llama-server: both would constrain the same answer. `response_format` and `json_schema`"
+        " beside `tools` are about answers",
+        "that are no call.",
     ]
     for kind, head in (("flag", "option"), ("endpoint", "endpoint")):
         lines += ["", f"## {head.capitalize()}s", "", f"| {head} | state | test |", "|---|---|---|"]

@@ -1,5 +1,6 @@
 // What the engine tells the shell about a request. Every accepted request gets any number of
-// kDelta, one kFinish per choice, and exactly one kDone, in this order per choice.
+// kDelta, one kFinish per choice, and exactly one kDone, in this order per choice; before these,
+// where asked for, kPrompt events that are for all choices.
 // Thread rule: values; made on the engine thread, read on the loop thread.
 // Covered by scheduler_test (inv.terminal) and the boundary tests.
 #pragma once
@@ -19,6 +20,7 @@ enum class EventKind : std::uint8_t {
   kDelta,  // new output of one choice
   kFinish, // one choice ended; may carry its last output
   kDone,   // the request ended: usage, result or error
+  kPrompt, // logprobs of the prompt's next tokens, the first of all with a logprob of 0
 };
 
 enum class FinishReason : std::uint8_t { kNone, kStop, kLength, kToolCalls, kCancelled, kError };
@@ -66,6 +68,7 @@ struct Result {
   std::int32_t n_values = 0;          // encode: numbers of a row
   std::vector<std::int32_t> n_rows;   // encode: of each text
   std::vector<std::int32_t> n_tokens; // encode: of each text
+  std::uint64_t n_made_bytes = 0;     // encode: of a context that was made for this request
   std::string text;                   // render: the rendered prompt
   std::vector<Token> tokens;          // render: the same as tokens
   std::shared_ptr<SavedSlot> saved;   // slot_save

@@ -23,7 +23,7 @@ void register_event_parts(py::module_ &m) {
       .def_readonly("token", &TokenChance::token)
       .def_readonly("logprob", &TokenChance::logprob)
       .def_property_readonly("bytes", [](const TokenChance &c) { return py::bytes(c.bytes); });
-  py::class_<TokenLogprobs>(m, "TokenLogprobs", "A generated token and its likeliest rivals.",
+  py::class_<TokenLogprobs>(m, "TokenLogprobs", "A token of the text and its likeliest rivals.",
                             py::module_local())
       .def_readonly("chosen", &TokenLogprobs::chosen)
       .def_readonly("best", &TokenLogprobs::best);
@@ -52,6 +52,7 @@ void register_event_parts(py::module_ &m) {
       .def_readonly("n_values", &Result::n_values)
       .def_readonly("n_rows", &Result::n_rows)
       .def_readonly("n_tokens", &Result::n_tokens)
+      .def_readonly("n_made_bytes", &Result::n_made_bytes)
       .def_readonly("tokens", &Result::tokens)
       .def_readonly("saved", &Result::saved)
       .def_readonly("n_slot_tokens", &Result::n_slot_tokens)

@@ -13,8 +13,9 @@ void register_fakes(py::module_ &m) {
       .value("APPEND", PieceJoin::kAppend);
   using T = FakeTextParams;
   bind_value<T>(m, "FakeTextParams", "What the fake model encodes.", Field{"embeds", &T::embeds},
-                Field{"ranks", &T::ranks}, Field{"n_batch", &T::n_batch},
-                Field{"n_texts", &T::n_texts}, Field{"n_ctx", &T::n_ctx}, Field{"join", &T::join});
+                Field{"n_prepared_bytes", &T::n_prepared_bytes}, Field{"ranks", &T::ranks},
+                Field{"n_batch", &T::n_batch}, Field{"n_texts", &T::n_texts},
+                Field{"n_ctx", &T::n_ctx}, Field{"join", &T::join});
   using V = FakeMediaParams;
   bind_value<V>(m, "FakeMediaParams", "How the fake model sees and hears.",
                 Field{"is_there", &V::is_there}, Field{"n_rows", &V::n_rows});

@@ -75,7 +75,8 @@ void register_others(py::module_ &m) {
   using P = EncoderParams;
   bind_value<P>(m, "EncoderParams", "Embeddings and scores beside the text, or instead of it.",
                 Field{"embeddings", &P::embeddings}, Field{"rerank", &P::rerank},
-                Field{"pooling", &P::pooling}, Field{"attention", &P::attention});
+                Field{"pooling", &P::pooling}, Field{"attention", &P::attention},
+                Field{"defer_embeddings", &P::defer_embeddings});
   using J = ProjectorParams;
   bind_value<J>(m, "ProjectorParams", "What turns pictures and sounds into embeddings.",
                 Field{"path", &J::path}, Field{"n_audio_max", &J::n_audio_max});

@@ -74,8 +74,8 @@ void register_prompts(py::module_ &m) {
       Required{"messages", &P::messages}, Field{"add_generation_prompt", &P::add_generation_prompt},
       Field{"tools", &P::tools}, Field{"tool_choice", &P::tool_choice},
       Field{"parallel_tool_calls", &P::parallel_tool_calls},
-      Field{"continuation", &P::continuation}, Field{"enable_thinking", &P::enable_thinking},
-      Field{"template_kwargs", &P::template_kwargs});
+      Field{"answer_schema", &P::answer_schema}, Field{"continuation", &P::continuation},
+      Field{"enable_thinking", &P::enable_thinking}, Field{"template_kwargs", &P::template_kwargs});
   bind_value<TextPrompt>(m, "TextPrompt", "Text to be tokenized as it is.",
                          Required{"text", &TextPrompt::text});
   bind_value<TokenPrompt>(m, "TokenPrompt", "Token ids, taken as they are.",
@@ -181,7 +181,8 @@ void register_requests(py::module_ &m) {
                 Field{"slot", &G::slot}, Field{"return_tokens", &G::return_tokens},
                 Field{"tokens_per_second", &G::tokens_per_second},
                 Field{"share_group", &G::share_group}, Field{"n_draft_max", &G::n_draft_max},
-                Field{"thinking_budget", &G::thinking_budget});
+                Field{"thinking_budget", &G::thinking_budget},
+                Field{"score_prompt", &G::score_prompt}, Field{"n_discard", &G::n_discard});
   bind_value<RenderRequest>(m, "RenderRequest", "Ask for the prompt as the model would see it.",
                             Required{"prompt", &RenderRequest::prompt});
   bind_value<SideRequest>(m, "SideRequest", "Ask for a call.",

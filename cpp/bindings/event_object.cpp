@@ -31,7 +31,7 @@ template <std::size_t N> py::object name_at(const std::array<const char *, N> &n
   return py::reinterpret_borrow<py::object>(kInterned.at(static_cast<std::size_t>(value)));
 }
 
-constexpr std::array kKinds{"delta", "finish", "done"};                     // as EventKind
+constexpr std::array kKinds{"delta", "finish", "done", "prompt"};           // as EventKind
 constexpr std::array kFinishes{"",          "stop", "length", "tool_calls", // as FinishReason
                                "cancelled", "error"};
 

@@ -14,9 +14,9 @@ namespace {
 constexpr std::int32_t kGrowthCells = 16;
 
 // What of its tokens a prefix may be. The last one is run again even when all of them are held: its
-// logits are needed.
+// logits are needed; those of a prompt that is scored are needed from the first on.
 std::span<const std::int64_t> wanted_keys(const Sequence &sequence) {
-  return sequence.keys_at(0, sequence.prompt->prefix_end(sequence.n_tokens() - 1));
+  return sequence.keys_at(0, sequence.prompt->prefix_end(sequence.n_reusable()));
 }
 
 // To wait for fewer tokens takes longer than to run them.

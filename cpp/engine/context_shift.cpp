@@ -10,14 +10,23 @@ constexpr std::int32_t kLeastShare = 16;
 
 Pos half_of_rest(Pos n, std::int32_t n_keep, std::int32_t n_ctx) {
   const Pos half = n_keep < n ? (n - n_keep) / 2 : 0;
-  return half >= std::max(1, n_ctx / kLeastShare) ? half : 0;
+  return half >= least_discard(n_ctx) ? half : 0;
+}
+
+Pos part_of_rest(Pos n, std::int32_t n_keep, std::int32_t n_ctx, std::int32_t n_discard) {
+  const Pos part = n_keep < n ? std::min(n - n_keep, n_discard) : 0;
+  return part >= least_discard(n_ctx) ? part : 0;
 }
 
 } // namespace
 
-DroppedRange range_to_drop(Pos n_past, std::int32_t n_keep, std::int32_t n_ctx) {
+std::int32_t least_discard(std::int32_t n_ctx) { return std::max(1, n_ctx / kLeastShare); }
+
+DroppedRange range_to_drop(Pos n_past, std::int32_t n_keep, std::int32_t n_ctx,
+                           std::int32_t n_discard) {
   const Pos begin = std::max(n_keep, 1);
-  const Pos n = half_of_rest(n_past, begin, n_ctx);
+  const Pos n = n_discard > 0 ? part_of_rest(n_past, begin, n_ctx, n_discard)
+                              : half_of_rest(n_past, begin, n_ctx);
   return n == 0 ? DroppedRange{} : DroppedRange{begin, begin + n};
 }
 

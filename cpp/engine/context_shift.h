@@ -21,7 +21,12 @@ struct DroppedRange {
 // Of n_past tokens in KV, which fill a context of n_ctx. The first one stays whatever n_keep is:
 // models lean on it. Empty where so much is kept that each shift would win less than 1/16 of the
 // context, since a shift costs a pass over all cells.
-DroppedRange range_to_drop(Pos n_past, std::int32_t n_keep, std::int32_t n_ctx);
+// n_discard tokens go where that many are asked for and there, 0: half of the rest.
+DroppedRange range_to_drop(Pos n_past, std::int32_t n_keep, std::int32_t n_ctx,
+                           std::int32_t n_discard = 0);
+
+// The fewest tokens that a shift may win.
+std::int32_t least_discard(std::int32_t n_ctx);
 
 // The prompt without the fewest blocks after its first n_keep tokens that let it fit a context of
 // n_ctx and leave room for an answer; a block is half of what is not kept. Empty where n_keep

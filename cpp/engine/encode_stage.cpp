@@ -65,6 +65,7 @@ void EncodeStage::add(EncodeJob job) {
   work.result = std::make_unique<Result>();
   work.result->n_tokens = n_tokens;
   work.result->n_values = job.n_dims;
+  work.result->n_made_bytes = job.n_made_bytes;
   std::size_t n_rows = 0;
   for (const std::vector<Token> &text : job.texts) {
     work.row_of.push_back(n_rows);

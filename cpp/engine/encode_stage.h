@@ -32,6 +32,7 @@ struct EncodeJob {
   std::int32_t n_dims = 0;               // numbers of a row that are kept; 0: all
   bool normalize = false;                // rows get the length 1
   std::int32_t priority = 0;             // as of its Request
+  std::uint64_t n_made_bytes = 0;        // as of its Result
 };
 
 // What one pass did.

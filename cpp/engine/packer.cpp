@@ -41,15 +41,16 @@ void pack_rows(PackedStep &step, Sequence &sequence, std::int32_t n_rows, Draft 
   part.sequence = &sequence;
   part.first_row = static_cast<std::int32_t>(step.batch.size());
   part.n_committed = end - begin;
-  part.samples = end == sequence.n_tokens();
+  part.samples = end == sequence.n_tokens() && !sequence.ends_with_prompt();
   part.draft = std::move(draft);
   const bool is_text = sequence.prompt->media.empty();
   for (std::int32_t index = begin; index < end; ++index) {
     const Token token = sequence.tokens[static_cast<std::size_t>(index)];
     step.batch.push_back(is_text ? text_row(sequence.seq, index, token)
                                  : make_row(sequence, index, token));
+    step.batch.back().logits = sequence.is_scored_by(index);
   }
-  step.batch.back().logits = part.samples;
+  step.batch.back().logits = step.batch.back().logits || part.samples;
   for (std::size_t i = 0; i < part.draft.tokens.size(); ++i) {
     Row row = make_row(sequence, end + static_cast<std::int32_t>(i), part.draft.tokens[i]);
     row.logits = true;

@@ -1,6 +1,6 @@
 // Turns a plan into the rows of one decode call and remembers which rows belong to whom.
 // Thread rule: engine thread. Guarantee: rows of a sequence are consecutive and ascend from n_past;
-// only rows whose logits are sampled ask for them.
+// only rows whose logits are sampled or scored ask for them.
 // Covered by packer_test.
 #pragma once
 

@@ -85,6 +85,14 @@ std::int32_t share_beside_decodes(const PrefillBudget &budget, const Candidate &
   return is_first ? std::max({n_rows, kMinPrefillRows, candidate.n_min}) : n_rows;
 }
 
+// Rows with logits beyond one for each sequence, which scored prompts share; beside streams drafts
+// have the other half.
+std::int32_t n_score_rows(std::span<const Candidate> candidates, const StepRoom &room) {
+  const std::int64_t n_spare = room.n_outputs - std::ssize(candidates);
+  const bool is_alone = std::ranges::none_of(candidates, &Candidate::decoding);
+  return static_cast<std::int32_t>(std::max<std::int64_t>(0, is_alone ? n_spare : n_spare / 2));
+}
+
 } // namespace
 
 ClassKey ClassTurn::next(std::span<const Candidate> candidates, std::int64_t now_ns) {
@@ -171,13 +179,17 @@ StepPlan plan_step(std::span<const Candidate> candidates, const StepRoom &room) 
     const std::int32_t n_taken = room.n_batch - n_room;
     n_room = std::min(n_room, fill_tiles(budget, room.tile_ms, prefills.front(), n_taken));
   }
+  std::int32_t n_scored = n_score_rows(candidates, room);
   for (const Candidate &candidate : prefills) {
     const bool is_first = plan.prefills.empty();
     const std::int32_t n_share =
         is_alone ? n_room : share_beside_decodes(budget, candidate, is_first);
-    const std::int32_t n_rows = std::min({candidate.n_left, n_share, n_room});
+    const std::int32_t n_most = candidate.is_scoring ? n_scored + 1 : n_room;
+    const std::int32_t n_rows = std::min({candidate.n_left, n_share, n_room, n_most});
     if (n_rows > 0 && n_rows >= candidate.n_min) {
-      plan.prefills.push_back({candidate.slot, n_rows, 0});
+      const std::int32_t n_outputs = candidate.is_scoring ? n_rows : 1;
+      plan.prefills.push_back({candidate.slot, n_rows, 0, false, n_outputs});
+      n_scored -= n_outputs - 1;
       n_room -= n_rows;
       budget.spend(n_rows, candidate.n_past);
     }

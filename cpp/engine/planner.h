@@ -73,7 +73,8 @@ struct StepRoom {
   std::int32_t n_batch = 0;  // rows
   std::int32_t n_ubatch = 0; // rows that the runner computes at a time
   PrefillBudget budget;
-  double tile_ms = 0; // that prefill rows beside decodes may take if they fill a tile
+  double tile_ms = 0;               // that prefill rows beside decodes may take if they fill a tile
+  std::int32_t n_outputs = 1 << 30; // rows that may ask for logits
 };
 
 // Candidates of one class. The rows of a step without decodes are a multiple of n_ubatch, where

@@ -1,5 +1,6 @@
 #include "engine/prompt_worker.h"
 
+#include "engine/free_thinking.h"
 #include "engine/media_worker.h"
 #include "engine/thinking_budget.h"
 
@@ -47,6 +48,35 @@ void check_media(const Prompt &prompt, const RunnerLimits &limits) {
   }
 }
 
+// Of one choice: within the grammar, where there is one, behind a thinking block that is free, and
+// the block within its budget.
+std::unique_ptr<Sampler> make_sampler(const SamplingParams &sampling, const EncodedPrompt &encoded,
+                                      const GenerateRequest &generate, const Models &models) {
+  const ThinkingMarks &marks = encoded.thinking;
+  const std::vector<Token> &prompt = encoded.prompt.tokens;
+  auto sampler = models.samplers->make(sampling, prompt);
+  const bool is_bound = !sampling.grammar.empty() || !sampling.json_schema.empty();
+  const bool thinks_freely = encoded.grammar.empty() || encoded.thinks_freely;
+  // A begin of several tokens could as well be the beginning of an answer.
+  const bool may_think = marks.may_precede && (marks.is_open || marks.begin_tokens.size() == 1);
+  if (marks.end_tokens.empty() || (is_bound && thinks_freely && !may_think)) {
+    return sampler;
+  }
+  if (is_bound && thinks_freely) {
+    SamplingParams free = sampling;
+    free.grammar = {};
+    free.json_schema.clear();
+    sampler = std::make_unique<FreeThinkingSampler>(models.samplers->make(free, prompt),
+                                                    std::move(sampler),
+                                                    ThinkingBlock(*models.vocab, marks));
+  }
+  if (generate.thinking_budget >= 0) {
+    sampler = std::make_unique<BudgetedSampler>(
+        std::move(sampler), ThinkingBlock(*models.vocab, marks), generate.thinking_budget);
+  }
+  return sampler;
+}
+
 void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &models) {
   if (!models.info.generates) {
     throw Error(ErrorCode::kUnsupported, "this server generates no text");
@@ -63,32 +93,28 @@ void encode_generate(Arrival &arrival, GenerateRequest &generate, const Models &
     throw Error(ErrorCode::kInvalidArgument, "the prompt has no tokens", "prompt");
   }
   check_media(encoded.prompt, models.runner->limits());
+  if (generate.score_prompt && (generate.n_logprobs < 0 || !encoded.prompt.media.empty())) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a prompt is scored where logprobs are asked for and it is text", "prompt");
+  }
   generate.prompt = TextPrompt{}; // pictures and sounds are large
-  arrival.prompt = std::make_shared<const Prompt>(std::move(encoded.prompt));
   arrival.stop = std::move(generate.stop);
   arrival.stop.insert(arrival.stop.end(), encoded.stop.begin(), encoded.stop.end());
   arrival.make_parser = std::move(encoded.make_parser);
   arrival.shown_tokens =
       std::make_shared<const std::vector<Token>>(std::move(encoded.shown_tokens));
   SamplingParams sampling = generate.sampling;
-  // Where the request's own grammar holds from the first token there is no thinking to limit.
-  const bool is_free =
-      !encoded.grammar.empty() || (sampling.grammar.empty() && sampling.json_schema.empty());
   if (!encoded.grammar.empty()) {
-    sampling.grammar = std::move(encoded.grammar);
+    sampling.grammar = encoded.grammar;
     sampling.json_schema.clear(); // of all answers; the grammar of tools is of this one
   }
   for (std::int32_t choice = 0; choice < generate.n; ++choice) {
-    auto sampler = models.samplers->make(sampling, arrival.prompt->tokens);
-    if (generate.thinking_budget >= 0 && is_free && !encoded.thinking.end_tokens.empty()) {
-      sampler = std::make_unique<BudgetedSampler>(std::move(sampler), *models.vocab,
-                                                  encoded.thinking, generate.thinking_budget);
-    }
-    arrival.samplers.push_back(std::move(sampler));
+    arrival.samplers.push_back(make_sampler(sampling, encoded, generate, models));
     if (sampling.seed) {
       ++*sampling.seed;
     }
   }
+  arrival.prompt = std::make_shared<const Prompt>(std::move(encoded.prompt));
 }
 
 void check_order(const Request &request) {
@@ -146,6 +172,7 @@ void check_encode(const EncodeRequest &encode, const Models &models) {
 void encode_texts(Arrival &arrival, const EncodeRequest &encode, const Models &models) {
   check_encode(encode, models);
   const EncodeLimits limits = models.texts->limits(encode.kind);
+  arrival.n_made_bytes = models.texts->prepare(encode.kind);
   std::int64_t n_rows = 0;
   for (const EncodeInput &input : encode.inputs) {
     if (arrival.ticket.cancelled->load(std::memory_order_acquire)) {

@@ -39,6 +39,7 @@ struct Arrival {
   std::shared_ptr<const std::vector<Token>> shown_tokens; // generate: special tokens with a text
   std::unique_ptr<Result> result;                         // render: ready
   std::vector<std::vector<Token>> texts;                  // encode
+  std::uint64_t n_made_bytes = 0;                         // encode: of a context made for it
   std::uint64_t n_media_encoded = 0;                      // generate: chunks of media
   std::uint64_t n_media_cached = 0;                       // and those found in the cache
   std::optional<Error> error;                             // ends the request

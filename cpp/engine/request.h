@@ -26,13 +26,15 @@ inline constexpr std::int64_t kPriorityNs = 10'000'000'000;
 struct GenerateRequest {
   PromptInput prompt;
   SamplingParams sampling;
-  std::int32_t max_tokens = -1;  // per choice; -1: until the context is full
+  std::int32_t max_tokens = -1;  // per choice; -1: until the context is full, 0: none
   std::int32_t n = 1;            // choices of the same prompt; seeds count up from the first
   std::vector<std::string> stop; // none is empty
   std::optional<LoraSet> loras;  // each id at most once; none: what counts for the server now
   std::int32_t n_logprobs = -1;  // likeliest tokens reported with each token; -1: none, nor its own
+  bool score_prompt = false;     // with n_logprobs: of the prompt's tokens too, in kPrompt events
   std::optional<std::int32_t> n_keep;        // as in EngineParams; none: as there
   std::optional<std::int32_t> n_cache_reuse; // likewise
+  std::int32_t n_discard = 0;                // tokens that a shift drops; 0: half of what it may
   std::int32_t slot = kNoSlot;               // preferred when it is free; kNoSlot: any
   bool return_tokens = false;                // each event has the ids of its tokens
   std::int32_t thinking_budget = -1;         // tokens of a thinking block; -1: no limit

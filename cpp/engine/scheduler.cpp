@@ -99,6 +99,7 @@ StepPlan Scheduler::plan() {
     candidate.order = sequence->order;
     candidate.class_key = sequence->class_key;
     candidate.n_draft_max = n_draft_max(*sequence, now_ns);
+    candidate.is_scoring = sequence->is_scoring();
     candidates.push_back(candidate);
   }
   n_last_held_ = hold_back(candidates);
@@ -113,7 +114,8 @@ StepPlan Scheduler::plan() {
   const PrefillBudget budget = cost_.prefill_within(target_ms, decodes);
   // Whoever names a target gets it.
   const double more_ms = params_.itl_target_ms ? 0 : (kTileStretch - 1) * target_ms;
-  return plan_step(candidates, {limits_.n_batch, limits_.n_ubatch, budget, budget.ms + more_ms});
+  return plan_step(candidates, {limits_.n_batch, limits_.n_ubatch, budget, budget.ms + more_ms,
+                                limits_.n_outputs});
 }
 
 PackedStep Scheduler::pack(const StepPlan &step_plan) {
@@ -210,12 +212,17 @@ void Scheduler::commit(const PackedStep &step) {
     if (sequence.is_kept_at(sequence.n_past)) {
       cache_.keep_state(sequence.seq);
     }
+    if (sequence.is_scoring()) {
+      score(part);
+    }
   }
   sample(step);
   auto job = sampler_pool_.jobs().begin();
   for (const PackedRows &part : step.parts) {
     if (part.samples) {
       settle(part, (job++)->verdict);
+    } else if (part.sequence->ends_with_prompt() && part.sequence->n_left() == 0) {
+      end_with_prompt(*part.sequence);
     }
   }
   // Only now, since another part may belong to the same request.
@@ -328,6 +335,7 @@ EngineState Scheduler::state() const {
   state.n_cells_used = cache_.n_used();
   for (const auto &[id, request] : live_) {
     state.n_open_choices += request->n_open;
+    state.n_waiting += static_cast<std::int32_t>(request->followers.size());
   }
   state.ended_something = ended_something_;
   return state;

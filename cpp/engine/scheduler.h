@@ -74,7 +74,7 @@ private:
   void take_in(Arrival arrival);
   void take_in_generate(Arrival arrival, LiveRequest &request);
   std::optional<Error> refusal_of(Arrival &arrival, LiveRequest &request) const;
-  bool may_shift(const Prompt &prompt) const { return can_shift_ && prompt.media.empty(); }
+  bool may_shift(const Arrival &arrival) const;
   void allow_drafts(Sequence &sequence, const GenerateRequest &generate) const;
   void keep_states(Sequence &sequence) const;
   void take_in_encode(Arrival arrival, LiveRequest &request);
@@ -101,6 +101,8 @@ private:
   void fail_decoded(const PackedStep &step);
   // verify, commit
   void commit(const PackedStep &step);
+  void score(const PackedRows &part);
+  void end_with_prompt(Sequence &sequence);
   void sample(const PackedStep &step);
   void note_draft(Sequence &sequence, std::int32_t n_drafted, std::int32_t n_kept);
   void settle(const PackedRows &part, const Verdict &verdict);

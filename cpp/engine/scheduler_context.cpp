@@ -26,7 +26,8 @@ bool is_text(const SavedPrefix &prefix) {
 
 FinishReason Scheduler::make_context_room(Sequence &sequence) {
   const SeqId seq = sequence.seq;
-  const DroppedRange range = range_to_drop(sequence.n_past, sequence.n_keep, limits_.n_ctx);
+  const DroppedRange range =
+      range_to_drop(sequence.n_past, sequence.n_keep, limits_.n_ctx, sequence.n_discard);
   if (!sequence.shifts || range.size() == 0) {
     return FinishReason::kLength;
   }

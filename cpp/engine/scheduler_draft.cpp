@@ -63,11 +63,12 @@ void Scheduler::draft(const StepPlan &step_plan) {
   StepShape shape;
   shape.n_decodes = static_cast<std::int32_t>(step_plan.decodes.size());
   std::int32_t n_rows = shape.n_decodes;
+  std::int32_t n_outputs = shape.n_decodes;
   for (const PlannedRows &planned : step_plan.prefills) {
     n_rows += planned.n_rows;
+    n_outputs += planned.n_outputs;
   }
-  const auto n_sampled = shape.n_decodes + static_cast<std::int32_t>(step_plan.prefills.size());
-  shape.n_room = std::min(limits_.n_batch - n_rows, limits_.n_outputs - n_sampled);
+  shape.n_room = std::min(limits_.n_batch - n_rows, limits_.n_outputs - n_outputs);
   std::vector<DraftSeat> seats;
   for (const PlannedRows &planned : step_plan.decodes) {
     Sequence &sequence = slots_.at(planned.slot);

@@ -78,8 +78,7 @@ std::optional<Error> Scheduler::refusal_of(Arrival &arrival, LiveRequest &reques
   const std::int32_t n_most = std::min(limits_.n_ctx, cache_.traits().n_cells);
   if (const std::int32_t n_whole = arrival.prompt->size(); n_whole >= n_most) {
     const std::int32_t n_keep = generate.n_keep.value_or(params_.n_keep);
-    arrival.prompt =
-        may_shift(*arrival.prompt) ? shortened(*arrival.prompt, n_keep, n_most) : nullptr;
+    arrival.prompt = may_shift(arrival) ? shortened(*arrival.prompt, n_keep, n_most) : nullptr;
     if (!arrival.prompt) {
       return too_long(n_whole, n_most);
     }
@@ -87,6 +86,13 @@ std::optional<Error> Scheduler::refusal_of(Arrival &arrival, LiveRequest &reques
   }
   if (generate.slot < kNoSlot || generate.slot >= slots_.n_slots()) {
     return no_such_slot(generate.slot, slots_.n_slots());
+  }
+  const std::int32_t n_least = least_discard(limits_.n_ctx);
+  if (generate.n_discard < 0 || (generate.n_discard > 0 && generate.n_discard < n_least)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "n_discard is " + std::to_string(generate.n_discard) +
+                     "; it must be 0, for half, or at least " + std::to_string(n_least),
+                 "n_discard");
   }
   for (const MediaSpan &span : arrival.prompt->media) {
     if (auto error = too_large(span, limits_)) {
@@ -132,21 +138,28 @@ void Scheduler::take_in_generate(Arrival arrival, LiveRequest &request) {
     sequence->tokens = arrival.prompt->tokens;
     sequence->keys = arrival.prompt->prefix_keys();
     sequence->max_tokens = generate.max_tokens;
-    sequence->shifts = may_shift(*arrival.prompt);
+    sequence->shifts = may_shift(arrival);
     sequence->n_keep = n_keep < 0 ? n_prompt : n_keep;
     keep_states(*sequence);
+    sequence->n_discard = generate.n_discard;
     // Choices share their prompt, which only cells of a prefill can be.
-    sequence->n_cache_reuse =
-        generate.n == 1 ? generate.n_cache_reuse.value_or(params_.n_cache_reuse) : 0;
+    sequence->n_cache_reuse = generate.n == 1 && !generate.score_prompt
+                                  ? generate.n_cache_reuse.value_or(params_.n_cache_reuse)
+                                  : 0;
     sequence->wanted_slot = generate.slot;
     allow_drafts(*sequence, generate);
     sequence->return_tokens = generate.return_tokens;
     sequence->sampler = std::move(arrival.samplers[static_cast<std::size_t>(choice)]);
     sequence->text = TextAssembler(arrival.stop);
     sequence->n_logprobs = generate.n_logprobs;
+    sequence->scores_prompt = generate.score_prompt && choice == 0;
     sequence->parser = arrival.make_parser ? arrival.make_parser() : nullptr;
     sequence->shown_tokens = arrival.shown_tokens;
-    queue_.insert(std::move(sequence));
+    if (generate.score_prompt && choice > 0) {
+      request.followers.push_back(std::move(sequence));
+    } else {
+      queue_.insert(std::move(sequence));
+    }
     may_admit_ = true;
   }
 }
@@ -187,7 +200,7 @@ void Scheduler::take_in_encode(Arrival arrival, LiveRequest &request) {
   }
   try {
     encodes_.add({request.id, encode.kind, std::move(arrival.texts), encode.n_dims,
-                  encode.normalize, arrival.request.priority});
+                  encode.normalize, arrival.request.priority, arrival.n_made_bytes});
   } catch (const Error &error) {
     end_request(request, &error, nullptr);
   }

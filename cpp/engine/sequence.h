@@ -27,6 +27,8 @@ namespace llamabox {
 
 enum class Phase : std::uint8_t { kWaiting, kPrefill, kDecode };
 
+struct Sequence;
+
 // What the choices of one request share.
 struct LiveRequest {
   RequestId id = 0;
@@ -37,7 +39,9 @@ struct LiveRequest {
   std::int64_t last_token_ns = 0;
   std::int32_t n_open = 0; // choices that have not finished
   bool admitted = false;   // had a slot at least once
-  Pace pace;               // of all choices together
+  // Choices that wait until the first has scored the prompt, which they all have.
+  std::vector<std::unique_ptr<Sequence>> followers;
+  Pace pace; // of all choices together
   Usage usage;
 };
 
@@ -57,6 +61,7 @@ struct Sequence {
   std::int32_t max_tokens = -1;   // -1: until the context is full
   bool shifts = false;            // a full context loses tokens instead of ending the text
   std::int32_t n_keep = 0;        // first tokens that it does not lose
+  std::int32_t n_discard = 0;     // tokens that it loses at once; 0: half of the rest
   std::int32_t n_cache_reuse = 0; // least tokens of a chunk taken over at another place; 0: none
   std::int32_t wanted_slot = kNoSlot;
   bool has_moved_cells = false; // its KV is not what a prefill of its tokens gives
@@ -65,6 +70,8 @@ struct Sequence {
   std::unique_ptr<OutputParser> parser; // null: plain text
   std::int32_t n_logprobs = -1;         // -1: not asked for
   std::vector<TokenLogprobs> logprobs;  // not shown yet
+  bool scores_prompt = false;           // the prompt's tokens have logprobs too
+  std::int32_t n_scored = 0;            // of these, the first that were told
   std::int32_t n_classified = 0;        // tokens counted as reasoning or not
   bool return_tokens = false;
   std::vector<Token> new_tokens; // not shown yet, where they are to be returned
@@ -118,6 +125,15 @@ struct Sequence {
   PrefixRoot root() const { return {class_key, group}; }
   std::int32_t n_generated() const { return n_tokens() + n_dropped - prompt->size(); }
   std::int32_t n_left() const { return n_tokens() - n_past; } // rows until the next token
+  bool is_scoring() const { return scores_prompt && n_scored < prompt->size(); }
+  // Whether the row of token `index` tells what is not known yet: how likely the next one was.
+  bool is_scored_by(Pos index) const {
+    return is_scoring() && index + 1 >= n_scored && index + 1 < prompt->size();
+  }
+  // Tokens that KV may hold before it runs: the logits of a row behind them are needed.
+  Pos n_reusable() const { return is_scoring() ? std::max(n_scored, 1) - 1 : n_tokens() - 1; }
+  // Nothing is wanted but what the prompt says of itself.
+  bool ends_with_prompt() const { return max_tokens == 0; }
   std::span<const std::int64_t> keys_at(Pos from, std::int32_t n) const {
     return std::span(keys).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
   }

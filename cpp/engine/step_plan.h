@@ -24,14 +24,16 @@ struct Candidate {
   std::int32_t n_draft_max = 0;
   // Rows that its next chunk may have and that share a step with no other row; 0: it may share.
   std::int32_t n_alone = 0;
-  bool is_due = true; // false: the pace of its request does not let it run yet
+  bool is_due = true;      // false: the pace of its request does not let it run yet
+  bool is_scoring = false; // each of its rows asks for logits
 };
 
 struct PlannedRows {
   std::int32_t slot = 0;
-  std::int32_t n_rows = 0;  // committed tokens to run: 1 when decoding
-  std::int32_t n_draft = 0; // room for draft rows after them
-  bool whole = false;       // fewer rows would be none
+  std::int32_t n_rows = 0;    // committed tokens to run: 1 when decoding
+  std::int32_t n_draft = 0;   // room for draft rows after them
+  bool whole = false;         // fewer rows would be none
+  std::int32_t n_outputs = 1; // committed rows that ask for logits, at most
 };
 
 struct StepPlan {

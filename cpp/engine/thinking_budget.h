@@ -6,43 +6,35 @@
 // mark's tokens before its last one count. Covered by thinking_budget_test.
 #pragma once
 
-#include "model/prompt_encoder.h"
+#include "engine/thinking_block.h"
 #include "model/sampler.h"
-#include "model/vocab.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 
 namespace llamabox {
 
 class BudgetedSampler final : public Sampler {
 public:
-  // REQUIRES: n_budget >= 0, marks.end_tokens is not empty, vocab outlives the sampler.
-  BudgetedSampler(std::unique_ptr<Sampler> inner, const Vocab &vocab, ThinkingMarks marks,
-                  std::int32_t n_budget);
+  // REQUIRES: n_budget >= 0, the marks' end_tokens are not empty.
+  BudgetedSampler(std::unique_ptr<Sampler> inner, ThinkingBlock block, std::int32_t n_budget);
 
   Token sample(std::span<const float> logits) override;
   void accept(Token token) override;
+  void remember(Token token) override { inner_->remember(token); }
 
 private:
-  enum class State : std::uint8_t { kBefore, kThinking, kForcing, kAfter };
-
-  void look_for_begin();
-  void count();
-  bool has_ended() const;
+  // Whether the block is over its budget, until the end mark is written.
+  bool is_spent() const;
 
   std::unique_ptr<Sampler> inner_;
-  const Vocab &vocab_;
-  const ThinkingMarks marks_;
+  ThinkingBlock block_;
   const std::int32_t n_budget_;
-  State state_ = State::kBefore;
-  std::size_t n_kept_ = 4;     // bytes of the block's text that are still looked at
-  std::string text_;           // of the answer, then the end of the block; with special tokens
   std::int32_t n_thought_ = 0; // tokens of the block
-  std::size_t n_forced_ = 0;   // of the end mark
+  bool is_forcing_ = false;    // the end mark
+  std::size_t n_forced_ = 0;   // tokens of it
 };
 
 } // namespace llamabox

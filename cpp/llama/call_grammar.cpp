@@ -1,5 +1,6 @@
 #include "llama/call_grammar.h"
 
+#include "llama/answer_grammar.h"
 #include "llama/peg_walk.h"
 
 #include "chat-peg-parser.h"
@@ -129,8 +130,8 @@ std::string gbnf_literal(std::string_view text) {
   return out + '"';
 }
 
-// The template opened a thinking block: free until its end, and then the call.
-Grammar after_thinking(const common_chat_params &params) {
+// The template opened a thinking block: free until its end, and then what the grammar wants.
+Grammar after_thinking(const common_chat_params &params, const std::string &text) {
   Grammar grammar;
   grammar.lazy = true;
   std::string ends;
@@ -138,11 +139,8 @@ Grammar after_thinking(const common_chat_params &params) {
     ends += (ends.empty() ? "" : " | ") + gbnf_literal(end);
     grammar.triggers.push_back({GrammarTrigger::Kind::kWord, end});
   }
-  std::string text = required_text(params, false);
-  const std::string root = "root ::= ";
-  const std::size_t at = text.starts_with(root) ? 0 : text.find("\n" + root) + 1;
-  text.replace(at, root.size(), "llamabox-call ::= ");
-  grammar.text = text + "root ::= (" + ends + ") [ \\t\\n]{0,4} llamabox-call\n";
+  grammar.text = with_root_named(text, "llamabox-rest") + "root ::= (" + ends +
+                 ") [ \\t\\n]{0,4} llamabox-rest\n";
   return grammar;
 }
 
@@ -163,9 +161,22 @@ Grammar call_grammar(const common_chat_params &params, const ChatPrompt &chat) {
   }
   const Thinking thinking = thinking_of(params, chat.enable_thinking);
   if (thinking == Thinking::kHasBegun) {
-    return after_thinking(params);
+    return after_thinking(params, required_text(params, false));
   }
   grammar.text = required_text(params, thinking == Thinking::kMayBegin);
+  return grammar;
+}
+
+Grammar call_or_answer_grammar(const common_chat_params &params, const std::string &answer,
+                               bool is_enabled, bool thinks_freely) {
+  const Thinking thinking = thinking_of(params, is_enabled);
+  const bool holds_block = thinking == Thinking::kMayBegin && !thinks_freely;
+  const std::string text = call_or_answer(required_text(params, holds_block), answer);
+  if (thinking == Thinking::kHasBegun && !thinks_freely) {
+    return after_thinking(params, text);
+  }
+  Grammar grammar;
+  grammar.text = text;
   return grammar;
 }
 

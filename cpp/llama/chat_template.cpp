@@ -2,8 +2,11 @@
 
 #include "base/error.h"
 #include "llama/call_grammar.h"
+#include "llama/functionary_format.h"
+#include "llama/grammar_source.h"
 #include "llama/output_format.h"
 #include "llama/output_parser.h"
+#include "llama/single_calls.h"
 
 #include "chat.h"
 #include "json-schema-to-grammar.h"
@@ -75,7 +78,7 @@ common_chat_continuation upstream_continuation(Continuation continuation) {
   return COMMON_CHAT_CONTINUATION_NONE;
 }
 
-common_chat_templates_inputs upstream_inputs(const ChatPrompt &chat) {
+common_chat_templates_inputs upstream_inputs(const ChatPrompt &chat, bool shows_several_calls) {
   common_chat_templates_inputs inputs;
   inputs.add_generation_prompt = chat.add_generation_prompt;
   inputs.continue_final_message = upstream_continuation(chat.continuation);
@@ -85,7 +88,8 @@ common_chat_templates_inputs upstream_inputs(const ChatPrompt &chat) {
   inputs.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
   inputs.enable_thinking = chat.enable_thinking;
   inputs.chat_template_kwargs = chat.template_kwargs;
-  for (const ChatMessage &message : chat.messages) {
+  for (const ChatMessage &message :
+       shows_several_calls ? chat.messages : with_single_calls(chat.messages)) {
     inputs.messages.push_back(upstream_message(message));
   }
   for (const Tool &tool : chat.tools) {
@@ -108,8 +112,12 @@ void blame_tools(const std::vector<Tool> &tools) {
 }
 
 common_chat_params apply(const common_chat_templates *templates, const ChatPrompt &chat) {
+  const bool shows_several =
+      common_chat_templates_get_caps(templates).at("supports_parallel_tool_calls");
   try {
-    return common_chat_templates_apply(templates, upstream_inputs(chat));
+    auto params = common_chat_templates_apply(templates, upstream_inputs(chat, shows_several));
+    read_functionary_calls(params, chat);
+    return params;
   } catch (const std::exception &error) {
     blame_tools(chat.tools);
     throw Error(ErrorCode::kInvalidArgument,
@@ -132,7 +140,18 @@ MakeOutputParser parser_of(const common_chat_params &params, const ChatPrompt &c
   };
 }
 
-ThinkingMarks marks_of(const common_chat_params &params) {
+// Whether content is read as such right behind a block, without marks of its own.
+bool reads_behind_block(const common_chat_params &params, const ThinkingMarks &marks) {
+  if (marks.ends.empty()) {
+    return false;
+  }
+  const OutputFormat format(params, {});
+  const auto parsed =
+      format.parse((marks.is_open ? std::string() : marks.begin) + "a" + marks.ends.front() + "x");
+  return parsed && parsed->message.content == "x" && parsed->message.reasoning_content == "a";
+}
+
+ThinkingMarks marks_of(const common_chat_params &params, bool is_enabled) {
   ThinkingMarks marks;
   const auto &begin = params.thinking_start_tag;
   if (begin.empty()) {
@@ -147,6 +166,8 @@ ThinkingMarks marks_of(const common_chat_params &params) {
   }
   marks.begin = begin;
   marks.ends = params.thinking_end_tags;
+  const bool may_begin = is_enabled && at == std::string::npos;
+  marks.may_precede = (marks.is_open || may_begin) && reads_behind_block(params, marks);
   return marks;
 }
 
@@ -181,8 +202,18 @@ RenderedChat ChatTemplate::render(const ChatPrompt &chat) const {
   common_chat_params params = apply(templates_.get(), chat);
   RenderedChat rendered;
   rendered.make_parser = parser_of(params, chat);
-  rendered.thinking = marks_of(params);
-  rendered.grammar = call_grammar(params, chat);
+  rendered.thinking = marks_of(params, chat.enable_thinking);
+  if (!chat.tools.empty() && !chat.answer_schema.empty() && chat.tool_choice == ToolChoice::kAuto) {
+    // A schema holds from the first token on, so a call must too.
+    ChatPrompt required = chat;
+    required.tool_choice = ToolChoice::kRequired;
+    rendered.thinks_freely = rendered.thinking.may_precede;
+    rendered.grammar = call_or_answer_grammar(apply(templates_.get(), required),
+                                              schema_grammar(chat.answer_schema),
+                                              chat.enable_thinking, rendered.thinks_freely);
+  } else {
+    rendered.grammar = call_grammar(params, chat);
+  }
   rendered.text = std::move(params.prompt);
   rendered.stop = std::move(params.additional_stops);
   rendered.shown = std::move(params.preserved_tokens);

@@ -23,6 +23,7 @@ struct RenderedChat {
   std::vector<std::string> shown; // special tokens whose text the parser needs
   ThinkingMarks thinking;         // without the tokens
   Grammar grammar;                // of tool calls; its triggers are words and patterns
+  bool thinks_freely = false;     // it is about what follows the thinking block
   MakeOutputParser make_parser;   // empty: plain text
 };
 

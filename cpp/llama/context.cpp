@@ -19,6 +19,9 @@ namespace {
 // Of all sequences together: beyond it a step is so full that drafts do not pay.
 constexpr std::int64_t kMostDraftRows = 256;
 
+// A prompt whose tokens are scored is read in chunks of about so many rows at least.
+constexpr std::int64_t kLeastOutputs = 32;
+
 [[noreturn]] void refuse(const char *option, const std::string &sentence) {
   throw Error(ErrorCode::kLoadFailed, sentence, option);
 }
@@ -66,7 +69,7 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
       params_.n_ctx > 0 ? params_.n_ctx : llama_model_n_ctx_train(model.get());
   const std::int64_t n_drafted =
       std::min(std::int64_t{params_.n_slots} * params_.n_draft_max, kMostDraftRows);
-  const std::int64_t wanted = params_.n_slots + n_drafted;
+  const std::int64_t wanted = std::max(params_.n_slots + n_drafted, kLeastOutputs);
   const std::int32_t n_seqs = n_sequence_ids(model.get(), params_);
   upstream.n_seq_max = static_cast<std::uint32_t>(n_seqs);
   // Upstream wants as many as there are ids.

@@ -73,23 +73,29 @@ std::int32_t most_tokens(const llama_model *model, const ContextParams &params) 
 
 } // namespace
 
-EncoderContext::EncoderContext(const LoadedModel &model, const LlamaParams &params, Pooling pooling)
-    : pooling_(pooling) {
+EncodeLimits encoder_limits(const LoadedModel &model, const LlamaParams &params, Pooling pooling) {
   const llama_model *loaded = model.get();
   const EncoderFacts facts = encoder_facts(loaded);
   const bool causal = params.encoder.attention == Attention::kModel
                           ? facts.causal
                           : params.encoder.attention == Attention::kCausal;
-  limits_.n_ctx = most_tokens(loaded, params.context);
-  limits_.n_batch = std::min(params.context.n_ubatch, limits_.n_ctx);
+  EncodeLimits limits;
+  limits.n_ctx = most_tokens(loaded, params.context);
+  limits.n_batch = std::min(params.context.n_ubatch, limits.n_ctx);
   const bool has_states = llama_model_is_recurrent(loaded) || llama_model_is_hybrid(loaded);
-  limits_.n_texts = std::min(limits_.n_batch, has_states ? kMostStates : kMostTexts);
-  limits_.can_split = causal;
-  limits_.join = join_of(pooling);
-  limits_.n_values = pooling == Pooling::kRank ? 1 : llama_model_n_embd_out(loaded);
+  limits.n_texts = std::min(limits.n_batch, has_states ? kMostStates : kMostTexts);
+  // A model that was made to look both ways keeps no memory to go on from.
+  limits.can_split = causal && facts.causal;
+  limits.join = join_of(pooling);
+  limits.n_values = pooling == Pooling::kRank ? 1 : llama_model_n_embd_out(loaded);
+  return limits;
+}
+
+EncoderContext::EncoderContext(const LoadedModel &model, const LlamaParams &params, Pooling pooling)
+    : pooling_(pooling), limits_(encoder_limits(model, params, pooling)) {
   create(model, params);
-  if (llama_get_memory(context_.get()) == nullptr) {
-    limits_.can_split = false;
+  if (limits_.can_split && llama_get_memory(context_.get()) == nullptr) {
+    throw Error(ErrorCode::kLoadFailed, "the model keeps no memory of a text", "embeddings");
   }
   batch_.reset(llama_batch_ext_init(context_.get()));
 }

@@ -22,6 +22,9 @@
 
 namespace llamabox {
 
+// What its context will be able to do, without making it.
+EncodeLimits encoder_limits(const LoadedModel &model, const LlamaParams &params, Pooling pooling);
+
 class EncoderContext {
 public:
   EncoderContext(const LoadedModel &model, const LlamaParams &params, Pooling pooling);

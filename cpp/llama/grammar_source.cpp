@@ -62,6 +62,20 @@ std::string convert(const std::string &schema) {
 
 } // namespace
 
+std::string schema_grammar(const std::string &schema) {
+  if (schema.size() > kMaxSchemaBytes) {
+    refuse_schema("has " + std::to_string(schema.size()) + " bytes; it may have " +
+                  std::to_string(kMaxSchemaBytes));
+  }
+  std::string grammar = convert(schema);
+  try {
+    check_grammar(grammar, kGeneratedGrammar);
+  } catch (const Error &error) {
+    refuse_schema(std::string("is too large: its ") + error.what());
+  }
+  return grammar;
+}
+
 Grammar GrammarSource::of(const SamplingParams &params) {
   if (params.json_schema.empty()) {
     if (!params.grammar.empty()) {
@@ -81,10 +95,6 @@ Grammar GrammarSource::of(const SamplingParams &params) {
 }
 
 std::string GrammarSource::grammar_of(const std::string &schema) {
-  if (schema.size() > kMaxSchemaBytes) {
-    refuse_schema("has " + std::to_string(schema.size()) + " bytes; it may have " +
-                  std::to_string(kMaxSchemaBytes));
-  }
   {
     const std::lock_guard lock(mutex_);
     const auto found =
@@ -94,12 +104,7 @@ std::string GrammarSource::grammar_of(const std::string &schema) {
       return found->second;
     }
   }
-  std::string grammar = convert(schema);
-  try {
-    check_grammar(grammar, kGeneratedGrammar);
-  } catch (const Error &error) {
-    refuse_schema(std::string("is too large: its ") + error.what());
-  }
+  std::string grammar = schema_grammar(schema);
   const std::lock_guard lock(mutex_);
   recent_.emplace_front(schema, grammar);
   n_bytes_ += schema.size() + grammar.size();

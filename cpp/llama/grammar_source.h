@@ -15,6 +15,9 @@
 
 namespace llamabox {
 
+// The grammar of a JSON schema, never a weaker one. ERRORS: Error(kInvalidArgument, "json_schema").
+std::string schema_grammar(const std::string &schema);
+
 class GrammarSource {
 public:
   // Empty when the output is free.

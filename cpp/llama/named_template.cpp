@@ -188,6 +188,7 @@ RenderedChat NamedTemplate::render(const ChatPrompt &chat) const {
   rendered.make_parser = make_parser_;
   rendered.thinking.begin = kThink;
   rendered.thinking.ends = {std::string(kEndThink)};
+  rendered.thinking.may_precede = chat.enable_thinking && chat.continuation == Continuation::kNone;
   return rendered;
 }
 

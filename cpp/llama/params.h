@@ -103,7 +103,8 @@ enum class Attention : std::uint8_t { kModel, kCausal, kNonCausal };
 // Embeddings and scores; each has a context of its own beside the one that generates.
 struct EncoderParams {
   bool embeddings = false;
-  bool rerank = false; // and no text is generated
+  bool defer_embeddings = false; // their context is made for the first text
+  bool rerank = false;           // and no text is generated
   Pooling pooling = Pooling::kModel;
   Attention attention = Attention::kModel;
 };

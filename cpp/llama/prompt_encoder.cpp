@@ -94,6 +94,7 @@ EncodedPrompt LlamaPromptEncoder::encode_chat(ChatPrompt chat) const {
   encoded.stop = std::move(rendered.stop);
   encoded.make_parser = std::move(rendered.make_parser);
   encoded.grammar = std::move(rendered.grammar);
+  encoded.thinks_freely = rendered.thinks_freely;
   for (const std::string &text : rendered.shown) {
     if (const Token token = single_token(text); token != kNoToken) {
       encoded.shown_tokens.push_back(token);
@@ -114,6 +115,8 @@ EncodedPrompt LlamaPromptEncoder::encode_chat(ChatPrompt chat) const {
   if (!encoded.thinking.ends.empty() && !encoded.thinking.begin.empty()) {
     encoded.thinking.end_tokens =
         vocab_.tokenize(encoded.thinking.ends.front(), {.parse_special = true});
+    encoded.thinking.begin_tokens =
+        vocab_.tokenize(encoded.thinking.begin, {.parse_special = true});
   }
   std::sort(encoded.shown_tokens.begin(), encoded.shown_tokens.end());
   return encoded;

@@ -68,7 +68,7 @@ public:
   }
 
   // Of the prompt: seen by the penalties, not by the grammar.
-  void remember(Token token) {
+  void remember(Token token) override {
     edits_.accept(token);
     if (plan_.chain) {
       llama_sampler_accept(plan_.chain.get(), token);

@@ -31,7 +31,8 @@ Token unknown_token(const llama_vocab *vocab) {
 } // namespace
 
 LlamaTextEncoder::LlamaTextEncoder(const EncoderParts &parts, const LlamaParams &params)
-    : parts_(parts), upstream_vocab_(parts.model.vocab()), unknown_(unknown_token(upstream_vocab_)),
+    : model_(parts), params_(params), upstream_vocab_(parts.model.vocab()),
+      unknown_(unknown_token(upstream_vocab_)),
       ends_texts_(parts.model.info().architecture == kEndsTexts) {
   const llama_model *model = parts.model.get();
   if (const char *rank_template = llama_model_chat_template(model, "rerank")) {
@@ -39,36 +40,70 @@ LlamaTextEncoder::LlamaTextEncoder(const EncoderParts &parts, const LlamaParams 
   }
   const EncoderFacts facts = encoder_facts(model);
   if (params.encoder.embeddings) {
-    embed_ = std::make_unique<EncoderContext>(parts.model, params,
-                                              embedding_pooling(facts, params.encoder));
+    offer(EncodeKind::kEmbed, embedding_pooling(facts, params.encoder));
   }
   if (params.encoder.rerank && facts.has_rank_head) {
-    rank_ = std::make_unique<EncoderContext>(parts.model, params, Pooling::kRank);
+    offer(EncodeKind::kRerank, Pooling::kRank);
   }
   ContextParams own = params.context;
   resolve_threads(own);
   threads_params_ = {own.n_threads, own.placement, own.n_threads_batch, own.placement_batch};
   check_placements(threads_params_);
-  for (const auto *made : {embed_.get(), rank_.get()}) {
-    if (made != nullptr) {
-      parts_.adapters.apply_control(made->get());
+  for (const EncodeKind kind : {EncodeKind::kEmbed, EncodeKind::kRerank}) {
+    const bool is_deferred = kind == EncodeKind::kEmbed && params.encoder.defer_embeddings;
+    if (part(kind).is_offered && !is_deferred) {
+      make(kind);
+      if (params.context.warmup) {
+        context(kind).warm_up();
+      }
     }
-  }
-  if (params.context.warmup) {
-    warm_up();
   }
 }
 
-void LlamaTextEncoder::warm_up() {
-  for (auto *made : {embed_.get(), rank_.get()}) {
-    if (made != nullptr) {
-      made->warm_up();
-    }
+void LlamaTextEncoder::offer(EncodeKind kind, Pooling pooling) {
+  part(kind) = {true, pooling, encoder_limits(model_.model, params_, pooling), false};
+}
+
+std::uint64_t LlamaTextEncoder::make(EncodeKind kind) {
+  auto made = std::make_unique<EncoderContext>(model_.model, params_, part(kind).pooling);
+  model_.adapters.apply_control(made->get());
+  const std::uint64_t n_bytes = made->n_bytes();
+  const std::lock_guard lock(made_mutex_);
+  made_[static_cast<std::size_t>(kind)] = std::move(made);
+  return n_bytes;
+}
+
+bool LlamaTextEncoder::is_made(EncodeKind kind) const {
+  const std::lock_guard lock(made_mutex_);
+  return made_[static_cast<std::size_t>(kind)] != nullptr;
+}
+
+EncoderContext &LlamaTextEncoder::context(EncodeKind kind) const {
+  const std::lock_guard lock(made_mutex_);
+  return *made_[static_cast<std::size_t>(kind)];
+}
+
+std::uint64_t LlamaTextEncoder::prepare(EncodeKind kind) {
+  if (is_made(kind)) {
+    return 0;
+  }
+  const std::lock_guard lock(making_);
+  if (is_made(kind)) {
+    return 0; // by another request meanwhile
+  }
+  try {
+    return make(kind);
+  } catch (const Error &error) {
+    throw Error(ErrorCode::kUnavailable, error.what());
   }
 }
 
 std::uint64_t LlamaTextEncoder::n_bytes() const {
-  return (embed_ ? embed_->n_bytes() : 0) + (rank_ ? rank_->n_bytes() : 0);
+  std::uint64_t sum = 0;
+  for (const EncodeKind kind : {EncodeKind::kEmbed, EncodeKind::kRerank}) {
+    sum += is_made(kind) ? context(kind).n_bytes() : 0;
+  }
+  return sum;
 }
 
 std::vector<Token> LlamaTextEncoder::tokens(const EncodeInput &input) const {
@@ -81,10 +116,10 @@ std::vector<Token> LlamaTextEncoder::tokens(const EncodeInput &input) const {
   }
   tokens = std::get<TokenPrompt>(input).tokens;
   for (const Token token : tokens) {
-    if (token < 0 || token >= parts_.vocab.n_tokens()) {
+    if (token < 0 || token >= model_.vocab.n_tokens()) {
       throw Error(ErrorCode::kInvalidArgument,
                   "token id " + std::to_string(token) + " is not within 0 and " +
-                      std::to_string(parts_.vocab.n_tokens() - 1),
+                      std::to_string(model_.vocab.n_tokens() - 1),
                   "text");
     }
   }
@@ -104,7 +139,7 @@ Token LlamaTextEncoder::end_token() const {
 }
 
 std::vector<Token> LlamaTextEncoder::text_tokens(const std::string &text) const {
-  std::vector<Token> tokens = parts_.vocab.tokenize(text, {true, true});
+  std::vector<Token> tokens = model_.vocab.tokenize(text, {true, true});
   if (tokens.empty() || (ends_texts_ && tokens.back() != end_token())) {
     tokens.push_back(end_token());
   }
@@ -117,7 +152,7 @@ std::vector<Token> LlamaTextEncoder::pair_tokens(const PairPrompt &pair) const {
   const bool adds_sep = llama_vocab_get_add_sep(upstream_vocab_);
   std::vector<Token> tokens;
   const auto add = [&](const std::string &text) {
-    const std::vector<Token> more = parts_.vocab.tokenize(text, {false, true});
+    const std::vector<Token> more = model_.vocab.tokenize(text, {false, true});
     tokens.insert(tokens.end(), more.begin(), more.end());
   };
   if (llama_vocab_get_add_bos(upstream_vocab_)) {
@@ -161,7 +196,7 @@ std::vector<Token> LlamaTextEncoder::pair_in_template(const PairPrompt &pair) co
       text += source[at++];
     }
   }
-  std::vector<Token> tokens = parts_.vocab.tokenize(text, {false, true});
+  std::vector<Token> tokens = model_.vocab.tokenize(text, {false, true});
   if (tokens.empty()) {
     tokens.push_back(end_token());
   }
@@ -169,22 +204,24 @@ std::vector<Token> LlamaTextEncoder::pair_in_template(const PairPrompt &pair) co
 }
 
 void LlamaTextEncoder::set_loras(std::span<const LoraScale> loras) {
-  for (auto *made : {embed_.get(), rank_.get()}) {
-    if (made != nullptr) {
-      parts_.adapters.apply_loras(made->get(), loras);
-    }
+  loras_.assign(loras.begin(), loras.end());
+  for (Part &one : parts_) {
+    one.has_loras = false;
   }
 }
 
 bool LlamaTextEncoder::encode(EncodeKind kind, std::span<const EncodePiece> pieces) {
-  last_ = context(kind);
+  last_ = &context(kind);
+  if (!std::exchange(part(kind).has_loras, true)) {
+    model_.adapters.apply_loras(last_->get(), loras_);
+  }
   std::size_t n_rows = 0;
   for (const EncodePiece &piece : pieces) {
     n_rows += piece.tokens.size();
   }
   Threadpools *threads = threads_.get();
-  if (parts_.generating != nullptr) {
-    threads = &parts_.generating->threads();
+  if (model_.generating != nullptr) {
+    threads = &model_.generating->threads();
   } else if (threads == nullptr) {
     threads_ = std::make_unique<Threadpools>(threads_params_);
     threads = threads_.get();

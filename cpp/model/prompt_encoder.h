@@ -58,6 +58,7 @@ struct ChatPrompt {
   std::vector<Tool> tools = {};
   ToolChoice tool_choice = ToolChoice::kAuto;
   bool parallel_tool_calls = true;
+  std::string answer_schema = {}; // JSON schema that an answer without a call follows, beside tools
   Continuation continuation = Continuation::kNone;
   bool enable_thinking = true;                             // where the template can tell
   std::map<std::string, std::string> template_kwargs = {}; // variables of the template: JSON texts
@@ -93,6 +94,9 @@ struct ThinkingMarks {
   std::vector<std::string> ends; // any of them
   std::vector<Token> end_tokens; // that write the first of them
   bool is_open = false;          // the prompt has begun the block
+  // The block may stand before an answer that begins right behind it.
+  bool may_precede = false;
+  std::vector<Token> begin_tokens; // that write `begin`
 };
 
 struct EncodedPrompt {
@@ -101,6 +105,7 @@ struct EncodedPrompt {
   std::vector<std::string> stop; // stop strings the template asks for
   MakeOutputParser make_parser;  // empty: plain text
   Grammar grammar;               // that tools ask for; empty: the request's own
+  bool thinks_freely = false;    // that grammar is about what follows the thinking block
   ThinkingMarks thinking;
   std::vector<Token> shown_tokens; // special ones whose text the parser needs; ascending
 };

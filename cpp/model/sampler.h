@@ -19,6 +19,8 @@ public:
   // ERRORS: Error when no token may follow (a grammar, bans); the request ends with it.
   virtual Token sample(std::span<const float> logits) = 0;
   virtual void accept(Token token) = 0; // ERRORS: likewise
+  // A token of the text that no constraint is about: history for the penalties.
+  virtual void remember(Token /*token*/) {}
   // All tokens that sample() might draw and how likely each is, where this does not depend on what
   // it draws; else nothing.
   virtual std::vector<TokenProbability> distribution(std::span<const float> /*logits*/) {

@@ -1,6 +1,7 @@
 // Turns texts into vectors (embeddings) or scores (reranking), many short texts in one pass. It has
 // contexts of its own, so that nothing of it is in the memory of the sequences that generate.
-// Thread rule: engine thread, except supports(), limits() and tokens(), which any thread may call.
+// Thread rule: engine thread, except supports(), limits(), prepare() and tokens(), which any thread
+// may call.
 // Guarantee: what a text gives does not depend on the texts that share its pass.
 // Covered by encode_stage_test with FakeTextEncoder, and by text_encoder_test.
 #pragma once
@@ -61,6 +62,11 @@ public:
   virtual bool supports(EncodeKind kind) const = 0;
   // REQUIRES: supports(kind).
   virtual EncodeLimits limits(EncodeKind kind) const = 0;
+  // Makes what passes of this kind need and was not made at the start; returns its bytes, 0 where
+  // there was nothing to make. Any thread but the engine's, which goes on with its steps meanwhile;
+  // before the first text of this kind is put.
+  // REQUIRES: supports(kind). ERRORS: Error(kUnavailable).
+  virtual std::uint64_t prepare(EncodeKind /*kind*/) { return 0; }
   // ERRORS: Error(kInvalidArgument).
   virtual std::vector<Token> tokens(const EncodeInput &input) const = 0;
 

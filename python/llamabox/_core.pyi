@@ -273,12 +273,15 @@ class ChatPrompt:
         tools: collections.abc.Sequence[Tool] = [],
         tool_choice: ToolChoice = ...,
         parallel_tool_calls: bool = True,
+        answer_schema: str = "",
         continuation: Continuation = ...,
         enable_thinking: bool = True,
         template_kwargs: collections.abc.Mapping[str, str] = {},
     ) -> None: ...
     @property
     def add_generation_prompt(self) -> bool: ...
+    @property
+    def answer_schema(self) -> str: ...
     @property
     def continuation(self) -> Continuation: ...
     @property
@@ -601,6 +604,8 @@ class GenerateRequest:
         share_group: str = "",
         n_draft_max: typing.SupportsInt | typing.SupportsIndex = -1,
         thinking_budget: typing.SupportsInt | typing.SupportsIndex = -1,
+        score_prompt: bool = False,
+        n_discard: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     @property
     def loras(self) -> list[LoraScale] | None: ...
@@ -610,6 +615,8 @@ class GenerateRequest:
     def n(self) -> int: ...
     @property
     def n_cache_reuse(self) -> int | None: ...
+    @property
+    def n_discard(self) -> int: ...
     @property
     def n_draft_max(self) -> int: ...
     @property
@@ -622,6 +629,8 @@ class GenerateRequest:
     def return_tokens(self) -> bool: ...
     @property
     def sampling(self) -> SamplingParams: ...
+    @property
+    def score_prompt(self) -> bool: ...
     @property
     def share_group(self) -> str: ...
     @property
@@ -828,7 +837,7 @@ class TokenChance:
 
 class TokenLogprobs:
     """
-    A generated token and its likeliest rivals.
+    A token of the text and its likeliest rivals.
     """
     @property
     def best(self) -> list[TokenChance]: ...
@@ -870,6 +879,8 @@ class Result:
     """
     What other kinds than generate return.
     """
+    @property
+    def n_made_bytes(self) -> int: ...
     @property
     def n_rows(self) -> list[int]: ...
     @property
@@ -1950,9 +1961,12 @@ class EncoderParams:
         rerank: bool = False,
         pooling: Pooling = ...,
         attention: Attention = ...,
+        defer_embeddings: bool = False,
     ) -> None: ...
     @property
     def attention(self) -> Attention: ...
+    @property
+    def defer_embeddings(self) -> bool: ...
     @property
     def embeddings(self) -> bool: ...
     @property

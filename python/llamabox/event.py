@@ -18,7 +18,8 @@ class Event(NamedTuple):
     """News of one request. The core fills the fields by position and checks their names."""
 
     request: int
-    kind: Literal["delta", "finish", "done"]
+    # A "prompt" holds logprobs of the prompt, which all choices have, and comes before them.
+    kind: Literal["delta", "finish", "done", "prompt"]
     choice: int
     # Whole characters, of the answer and of a thinking block.
     text: str

@@ -131,6 +131,8 @@ def llama_params(config: ServerConfig) -> _core.LlamaParams:
         ),
         encoder=_core.EncoderParams(
             embeddings=config.encoder.embeds,
+            # Offered beside ranks, and seldom asked for.
+            defer_embeddings=not config.encoder.embeddings,
             rerank=config.encoder.ranks,
             pooling=_named(_core.Pooling, config.encoder.pooling, "model"),
             attention=_named(_core.Attention, _word(config.encoder.attention), "model"),

@@ -44,6 +44,13 @@ TEST_CASE("the first tokens stay, of the rest the older half goes") {
   CHECK(range_to_drop(63, 1000000, 64).size() == 0);
 }
 
+TEST_CASE("as many tokens go as are asked for, or all that may") {
+  CHECK(range_to_drop(63, 11, 64, 10).begin == 11);
+  CHECK(range_to_drop(63, 11, 64, 10).end == 21);
+  CHECK(range_to_drop(63, 11, 64, 1000).end == 63);
+  CHECK(range_to_drop(63, 60, 64, 1000).size() == 0);
+}
+
 TEST_CASE("a prompt too long loses whole blocks after its first tokens") {
   std::vector<Token> tokens(100);
   std::iota(tokens.begin(), tokens.end(), 0);
@@ -81,6 +88,28 @@ TEST_CASE("a request's own n_keep counts; -1 is its prompt") {
     rig.run_until_idle();
     const std::int32_t n_kept = n_keep < 0 ? 23 : n_keep;
     CHECK(rig.text(id) == shifted_text("a prompt of some length", 200, n_kept, small_model()));
+  }
+}
+
+TEST_CASE("a request says how much it loses at once, but not too little") {
+  for (const std::int32_t n_discard : {4, 7, 50, 1000}) {
+    CAPTURE(n_discard);
+    Rig rig(small_model(), shifting(5));
+    Request request = Rig::generate_request("a prompt of some length", 200);
+    std::get<GenerateRequest>(request.body).n_discard = n_discard;
+    const RequestId id = rig.submit(std::move(request));
+    rig.run_until_idle();
+    CHECK(rig.text(id) ==
+          shifted_text("a prompt of some length", 200, 5, small_model(), n_discard));
+  }
+  Rig rig(small_model(), shifting());
+  for (const std::int32_t n_discard : {-1, 1, 3}) {
+    Request request = Rig::generate_request("hi", 200);
+    std::get<GenerateRequest>(request.body).n_discard = n_discard;
+    const RequestId id = rig.submit(std::move(request));
+    rig.run_until_idle();
+    CHECK(rig.done(id).error == ErrorCode::kInvalidArgument);
+    CHECK(rig.done(id).param == "n_discard");
   }
 }
 

@@ -307,3 +307,28 @@ TEST_CASE("the target is what was asked for, else it follows the decode step wit
   CHECK(itl_target_ms({}, 40) == 240);
   CHECK(itl_target_ms({}, 900) == 1000);
 }
+
+TEST_CASE("rows with logits are shared among the prompts that are scored") {
+  std::vector<Candidate> candidates{decoding(0, 8), prefilling(1, 1000), prefilling(2, 900),
+                                    prefilling(3, 100)};
+  candidates[1].is_scoring = candidates[2].is_scoring = true;
+  StepRoom tight = room(512, 400);
+  tight.n_outputs = 24;
+  const StepPlan plan = plan_step(candidates, tight);
+  std::int32_t n_outputs = 0;
+  std::int32_t n_plain = 0;
+  for (const PlannedRows &rows : plan.prefills) {
+    n_outputs += rows.n_outputs;
+    n_plain += rows.slot == 3 ? rows.n_rows : 0;
+    CHECK((rows.slot == 3 || rows.n_outputs == rows.n_rows));
+  }
+  CHECK(n_outputs == 10 + 3); // half of what one row of each leaves: drafts have the rest
+  CHECK(n_plain == 100);
+  candidates.erase(candidates.begin());
+  const StepPlan alone = plan_step(candidates, tight);
+  n_outputs = 0;
+  for (const PlannedRows &rows : alone.prefills) {
+    n_outputs += rows.n_outputs;
+  }
+  CHECK(n_outputs <= 24);
+}

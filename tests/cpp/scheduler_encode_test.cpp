@@ -117,6 +117,25 @@ TEST_CASE("refusals name what is wrong") {
   CHECK(rig.done(text).error == ErrorCode::kUnsupported);
 }
 
+TEST_CASE("what a kind needs is made for its first request, which says so") {
+  FakeModelParams model;
+  model.texts.n_prepared_bytes = 5000;
+  Rig rig(model);
+  const auto made_for = [&](EncodeInput input, EncodeKind kind) {
+    const RequestId id = rig.submit(encode({std::move(input)}, kind));
+    rig.run_until_idle();
+    return rig.done(id).result->n_made_bytes;
+  };
+  CHECK(made_for(TextPrompt{"a"}, EncodeKind::kEmbed) == 5000);
+  CHECK(made_for(TextPrompt{"a"}, EncodeKind::kEmbed) == 0);
+  CHECK(made_for(PairPrompt{"a", "b"}, EncodeKind::kRerank) == 5000);
+  model.texts.cannot_prepare = true;
+  Rig poor(model);
+  const RequestId id = poor.submit(encode({TextPrompt{"a"}}));
+  poor.run_until_idle();
+  CHECK(poor.done(id).error == ErrorCode::kUnavailable);
+}
+
 TEST_CASE("waiting embedding requests count towards the queue's limit until they run") {
   Rig rig({}, EngineParams{.n_queue = 2});
   rig.submit(encode(texts(50, "0123456789")));

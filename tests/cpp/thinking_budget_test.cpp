@@ -1,29 +1,12 @@
 #include "engine/thinking_budget.h"
 #include "rig.h"
+#include "speaker.h"
 
 #include <doctest/doctest.h>
 
 using namespace llamabox;
 
 namespace {
-
-// Wants to say one text, a byte at a time, whatever was chosen instead.
-class Speaker final : public Sampler {
-public:
-  explicit Speaker(std::string text) : text_(std::move(text)) {}
-  Token sample(std::span<const float> /*logits*/) override {
-    return static_cast<unsigned char>(text_.at(at_));
-  }
-  void accept(Token token) override {
-    heard += static_cast<char>(token);
-    at_ += token == static_cast<unsigned char>(text_.at(at_)) ? 1 : 0;
-  }
-  std::string heard;
-
-private:
-  std::string text_;
-  std::size_t at_ = 0;
-};
 
 ThinkingMarks marks(bool is_open = false) {
   return {"<t>", {"</t>", "<call>"}, {'<', '/', 't', '>'}, is_open};
@@ -32,8 +15,8 @@ ThinkingMarks marks(bool is_open = false) {
 // What comes out of `n` tokens of a model that wants to say `text`.
 std::string said(const std::string &text, std::int32_t n_budget, bool is_open, std::size_t n) {
   Rig rig;
-  BudgetedSampler sampler(std::make_unique<Speaker>(text), *rig.models().vocab, marks(is_open),
-                          n_budget);
+  BudgetedSampler sampler(std::make_unique<Speaker>(text),
+                          ThinkingBlock(*rig.models().vocab, marks(is_open)), n_budget);
   std::string out;
   for (std::size_t i = 0; i < n; ++i) {
     const Token token = sampler.sample({});
@@ -78,7 +61,7 @@ TEST_CASE("a character is not cut") {
              2, false, 12) == "<t>0\xe2\x82\xac</t>1");
 }
 
-TEST_CASE("the request's budget reaches the sampler, except under a grammar of its own") {
+TEST_CASE("the request's budget reaches the sampler, also under a grammar of its own") {
   Models models = std::move(*load_fake_models({}));
   class Thinking final : public PromptEncoder {
   public:
@@ -86,11 +69,16 @@ TEST_CASE("the request's budget reaches the sampler, except under a grammar of i
       EncodedPrompt encoded;
       encoded.prompt.tokens = {'a'};
       encoded.thinking = marks(true);
+      encoded.thinking.may_precede = may_precede;
       return encoded;
     }
+    bool may_precede = true;
   };
-  models.encoder = std::make_unique<Thinking>();
-  const auto first_token = [&](std::int32_t n_budget, const std::string &grammar) {
+  auto encoder = std::make_unique<Thinking>();
+  Thinking &thinking = *encoder;
+  models.encoder = std::move(encoder);
+  // The first token, or the first behind the end mark.
+  const auto first_token = [&](std::int32_t n_budget, const std::string &grammar, bool behind) {
     Request request = Rig::generate_request("x", 4);
     auto &body = std::get<GenerateRequest>(request.body);
     body.thinking_budget = n_budget;
@@ -100,9 +88,19 @@ TEST_CASE("the request's budget reaches the sampler, except under a grammar of i
     REQUIRE_FALSE(arrival.error.has_value());
     std::vector<float> logits(kFakeVocab, 0.0F);
     logits['z'] = 1;
-    return arrival.samplers.at(0)->sample(logits);
+    Sampler &sampler = *arrival.samplers.at(0);
+    for (const char c : std::string(behind ? "</t>" : "")) {
+      sampler.accept(static_cast<unsigned char>(c));
+    }
+    return sampler.sample(logits);
   };
-  CHECK(first_token(0, "") == '<');
-  CHECK(first_token(-1, "") == 'z');
-  CHECK(first_token(0, "xyz") == 'z');
+  CHECK(first_token(0, "", false) == '<');
+  CHECK(first_token(-1, "", false) == 'z');
+  CHECK(first_token(0, "xyz", false) == '<');
+  CHECK(first_token(-1, "xy", false) == 'z'); // a thought is free
+  CHECK(first_token(-1, "xyz", true) == 'z');
+  CHECK_THROWS_AS(first_token(-1, "xy", true), Error);
+  thinking.may_precede = false; // an answer would need more than the end mark before it
+  CHECK(first_token(0, "xyz", false) == 'z');
+  CHECK_THROWS_AS(first_token(0, "xy", false), Error);
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
 
@@ -14,7 +15,7 @@ from llamabox.api.conversation import Media, chat_prompt, media_of, thinking_bud
 from llamabox.api.json_body import beside_loop, read_body
 from llamabox.api.logprobs import chat_logprobs, n_logprobs
 from llamabox.api.reply import Choice, Reply, new_reply
-from llamabox.api.sampling_fields import schema_field
+from llamabox.api.sampling_fields import answer_schema, schema_field
 from llamabox.api.schema import CHAT, Values, read_fields
 from llamabox.api.tools import offer_of
 from llamabox.http.message import Response
@@ -38,6 +39,9 @@ class ChatShape:
         self, choice: int, text: str, logprobs: Sequence[TokenLogprobs] | None = None
     ) -> bytes:
         return self._chunk(choice, {"content": text}, None, logprobs)
+
+    def prompt(self, choice: int, logprobs: Sequence[TokenLogprobs]) -> NoReturn:
+        raise NotImplementedError  # a conversation is not echoed
 
     def reasoning(self, choice: int, text: str) -> bytes:
         return self._chunk(choice, {"reasoning_content": text}, None)
@@ -140,10 +144,9 @@ async def chat_completions(call: Call) -> Response | None:
 def _job(call: Call, values: Values, media: Media) -> Job:
     offer = offer_of(values["tools"])
     if offer.tools:
-        # Calls have a grammar of their own.
-        for field, constraint in values["constraint"].items():
-            if constraint is not None:
-                refuse(field, "cannot be combined with tools")
+        if values["constraint"].get("grammar") is not None:
+            refuse("grammar", "cannot be combined with tools: both would constrain the same answer")
+        offer = replace(offer, answer_schema=answer_schema(call.settings.config.sampling, values))
     config = call.settings.config.chat
     prompt = chat_prompt(call.engine.core, config, values["prompt"], offer, media)
     budget = thinking_budget(config, values["prompt"])

@@ -99,7 +99,7 @@ def _n_logprobs(engine: Engine, n_prompts: int, values: Values) -> int:
     if n_reported >= 0:
         n_tokens = generate.get("max_tokens", -1)
         if n_tokens < 0 or not engine.shifts:
-            n_tokens = min(n_tokens, engine.n_ctx) if n_tokens > 0 else engine.n_ctx
+            n_tokens = min(n_tokens, engine.n_ctx) if n_tokens >= 0 else engine.n_ctx
         check_size(n_reported, n_prompts * generate.get("n", 1) * n_tokens)
     return n_reported
 

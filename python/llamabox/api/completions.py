@@ -11,6 +11,7 @@ from llamabox.api.best_of import best_choices
 from llamabox.api.call import Call
 from llamabox.api.checks import refuse
 from llamabox.api.completion import Job, build_requests, run
+from llamabox.api.echo import Echo, ask_for_scores, echoed, joined
 from llamabox.api.json_body import read_body
 from llamabox.api.logprobs import completion_logprobs, n_logprobs, token_text
 from llamabox.api.prompts import Prompt
@@ -18,7 +19,7 @@ from llamabox.api.reply import Choice, Reply, TextShape, new_reply
 from llamabox.api.sampling_fields import schema_field
 from llamabox.api.schema import COMPLETION, Values, read_fields
 from llamabox.engine import Engine
-from llamabox.errors import ContextExceededError, InvalidArgumentError
+from llamabox.errors import ContextExceededError
 from llamabox.http.message import Response
 
 if TYPE_CHECKING:
@@ -34,12 +35,15 @@ class CompletionShape(TextShape):
 
     def __init__(self, reply: Reply, echoes: Sequence[str] = ()) -> None:
         self._reply = reply
-        self._echoes = echoes
+        self._echoes = [Echo(text) for text in echoes]
         # Characters that each choice's tokens have had so far, for the offsets of logprobs.
-        self._offsets: dict[int, int] = {}
+        self._offsets = dict(enumerate(map(len, echoes)))
 
     def opening(self, choice: int) -> bytes | None:
-        return self._chunk(choice, self._echoes[choice], None) if self._echoes else None
+        return self._chunk(choice, self._echoes[choice].text, None) if self._echoes else None
+
+    def prompt(self, choice: int, logprobs: Sequence[TokenLogprobs]) -> bytes:
+        return self._dumped(_choice(choice, "", self._echoes[choice].logprobs(logprobs), None))
 
     def delta(
         self, choice: int, text: str, logprobs: Sequence[TokenLogprobs] | None = None
@@ -55,17 +59,18 @@ class CompletionShape(TextShape):
     def whole(self, choices: list[Choice], usage: dict[str, Any]) -> dict[str, Any]:
         return {
             **self._head(),
-            "choices": [
-                _choice(
-                    index,
-                    self._echoes[index] + choice.text if self._echoes else choice.text,
-                    choice.finish_reason,
-                    self._logprobs(index, choice.logprobs),
-                )
-                for index, choice in enumerate(choices)
-            ],
+            "choices": [self._finished(index, choice) for index, choice in enumerate(choices)],
             "usage": usage,
         }
+
+    def _finished(self, index: int, choice: Choice) -> dict[str, Any]:
+        text, logprobs = choice.text, self._logprobs(index, choice.logprobs)
+        if self._echoes:
+            echo = self._echoes[index]
+            text = echo.text + text
+            if choice.prompt_logprobs:
+                logprobs = joined(echo.logprobs(choice.prompt_logprobs), logprobs)
+        return _choice(index, text, logprobs, choice.finish_reason)
 
     def _head(self) -> dict[str, Any]:
         reply = self._reply
@@ -93,15 +98,17 @@ class CompletionShape(TextShape):
         reason: str | None,
         tokens: Sequence[TokenLogprobs] | None = None,
     ) -> bytes:
-        logprobs = self._logprobs(choice, tokens)
-        chunk = {**self._head(), "choices": [_choice(choice, text, reason, logprobs)]}
+        return self._dumped(_choice(choice, text, self._logprobs(choice, tokens), reason))
+
+    def _dumped(self, choice: dict[str, Any]) -> bytes:
+        chunk = {**self._head(), "choices": [choice]}
         if self._reply.include_usage:
             chunk["usage"] = None
         return orjson.dumps(chunk)
 
 
 def _choice(
-    index: int, text: str, reason: str | None, logprobs: dict[str, Any] | None
+    index: int, text: str, logprobs: dict[str, Any] | None, reason: str | None
 ) -> dict[str, Any]:
     return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": reason}
 
@@ -119,9 +126,12 @@ def _job(call: Call, body: dict[str, Any]) -> Job:
     n_made: int = answer.get("best_of", n_wanted)
     logprobs = n_logprobs(values["logprobs"]) >= 0
     _check_answer(answer, values, n_wanted)
+    if answer.get("echo") and body.get("max_tokens") == 0:
+        values["generate"]["max_tokens"] = 0  # without an echo, until the context is full
     suffix = answer.get("suffix")
     prompts = [_prompt(call.engine, prompt, suffix) for prompt in sent]
-    echoes = [_echo(call.engine, prompt) for prompt in sent] if answer.get("echo") else []
+    echoes = [echoed(call.engine, prompt) for prompt in sent] if answer.get("echo") else []
+    ask_for_scores(call.engine, sent, values)
     if n_made > n_wanted:
         values["generate"]["n"] = n_made
         if not logprobs:
@@ -143,20 +153,8 @@ def _check_answer(answer: dict[str, Any], values: Values, n_wanted: int) -> None
         refuse("best_of", f"is {n_made}; it must be at least n, which is {n_wanted}")
     if n_made > n_wanted and values["reply"].get("stream", False):
         refuse("best_of", "cannot be streamed: the best is known only at the end")
-    if answer.get("echo") and n_logprobs(values["logprobs"]) >= 0:
-        refuse("echo", "cannot be combined with logprobs: those of the prompt are not computed")
     if answer.get("echo") and answer.get("suffix") is not None:
         refuse("echo", "cannot be combined with suffix")
-
-
-def _echo(engine: Engine, prompt: Prompt) -> str:
-    if isinstance(prompt, str):
-        return prompt
-    try:
-        return engine.detokenize(prompt)
-    except InvalidArgumentError as error:
-        error.param = "prompt"
-        raise
 
 
 def _prompt(

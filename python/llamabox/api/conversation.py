@@ -115,6 +115,7 @@ def chat_prompt(
         ],
         tool_choice=core.ToolChoice.REQUIRED if offer.required else core.ToolChoice.AUTO,
         parallel_tool_calls=offer.parallel,
+        answer_schema=offer.answer_schema,
         continuation=getattr(core.Continuation, continuation or "NONE"),
         enable_thinking=thinking,
         template_kwargs={key: orjson.dumps(value).decode() for key, value in kwargs.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from llamabox.api.single import run_single
 from llamabox.api.urgency import engine_request
 from llamabox.api.usage import rate
 from llamabox.errors import LlamaboxError
+from llamabox.log import fields
 
 if TYPE_CHECKING:
     from llamabox import _core
+
+_logger = logging.getLogger("llamabox.api")
 
 # The core's name of the text at fault.
 _TEXT = re.compile(r"text(?:\[(\d+)\])?")
@@ -52,6 +56,9 @@ async def encode(call: Call, request: _core.EncodeRequest, names: Sequence[str])
     result = event.result
     if result is None:
         return None
+    if result.n_made_bytes:
+        made = fields(encoder_mib=result.n_made_bytes >> 20)
+        _logger.info("made the context for these texts", extra=made)
     call.exchange.figures.update(_figures(event.usage, result.n_tokens))
     call.exchange.figures["stop_r"] = reason
     rows = memoryview(result.values).cast("f")

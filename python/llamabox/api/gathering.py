@@ -107,6 +107,9 @@ class Collector(Gathering):
         self._reasoning: list[list[str]] = [[] for _ in range(n_choices)]
         self._calls: list[list[_CallParts]] = [[] for _ in range(n_choices)]
         self._reasons = [""] * n_choices
+        # By request, since all its choices have the same prompt.
+        self._prompts: list[list[TokenLogprobs]] = [[] for _ in range(n_requests)]
+        self._n_per_request = n_choices // n_requests
 
     async def drain(self) -> None:
         """Nothing is ever full here."""
@@ -117,6 +120,9 @@ class Collector(Gathering):
             if kind == "done":
                 if self._ended(event):
                     self._resolve()
+                continue
+            if kind == "prompt":
+                self._prompts[stream.first_choice // self._n_per_request] += event.logprobs
                 continue
             choice = stream.first_choice + event.choice
             self._texts[choice].append(event.text)
@@ -139,6 +145,7 @@ class Collector(Gathering):
                 "".join(self._reasoning[at]),
                 [CallText(one.id, one.name, "".join(one.arguments)) for one in self._calls[at]],
                 logprobs[at],
+                self._prompts[at // self._n_per_request],
             )
             for at, texts in enumerate(self._texts)
         ]
@@ -167,6 +174,7 @@ class SseWriter(Gathering):
         self._unread_bytes = unread_bytes
         self._parts: dict[int, tuple[bytes, bytes]] = {}
         self._reasoning_parts: dict[int, tuple[bytes, bytes]] = {}
+        self._n_per_request = reply.n_choices // n_requests
 
     @property
     def full(self) -> bool:
@@ -184,6 +192,9 @@ class SseWriter(Gathering):
             kind = event.kind
             if kind == "done":
                 is_last = self._ended(event)
+                continue
+            if kind == "prompt":
+                self._score(stream.first_choice, event.logprobs, out)
                 continue
             choice = stream.first_choice + event.choice
             parts = self._parts.get(choice) or self._open(choice, out)
@@ -213,6 +224,12 @@ class SseWriter(Gathering):
         parts = event_parts(lambda text: self._shape.delta(choice, text))
         self._parts[choice] = parts
         return parts
+
+    def _score(self, first: int, tokens: Sequence[TokenLogprobs], out: list[bytes]) -> None:
+        for choice in range(first, first + self._n_per_request):
+            if choice not in self._parts:
+                self._open(choice, out)
+            out.append(sse_data(self._shape.prompt(choice, tokens)))
 
     def _reason(self, choice: int, text: str, out: list[bytes]) -> None:
         parts = self._reasoning_parts.get(choice)

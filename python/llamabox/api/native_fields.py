@@ -119,7 +119,7 @@ _SETTINGS = (
     # Later in the table than max_tokens, whose name here it is.
     Field("n_predict", check_max_tokens, "generate.max_tokens"),
     Field("cache_prompt", only(True), "none.cache_prompt"),
-    Field("n_discard", only(0), "none.n_discard"),
+    Field("n_discard", integer(0, INT32_MAX), "generate.n_discard"),
     Field("n_indent", only(0), "none.n_indent"),
     Field("n_probs", only(0), "logprobs.n_probs"),
     Field("return_progress", only(False), "none.return_progress"),

@@ -60,13 +60,16 @@ class Choice:
     tool_calls: list[CallText] = field(default_factory=list)
     # Of each token; None when they were not asked for.
     logprobs: list[TokenLogprobs] | None = None
+    # Of the prompt's, where they were asked for.
+    prompt_logprobs: list[TokenLogprobs] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """About how many characters it has as JSON."""
         n_text = len(self.text) + len(self.reasoning)
         n_text += sum(len(call.arguments) for call in self.tool_calls)
-        return n_text + 128 * sum(1 + len(token.best) for token in self.logprobs or ())
+        tokens = (*self.prompt_logprobs, *(self.logprobs or ()))
+        return n_text + 128 * sum(1 + len(token.best) for token in tokens)
 
 
 class Shape(Protocol):
@@ -79,6 +82,9 @@ class Shape(Protocol):
         self, choice: int, text: str, logprobs: Sequence[TokenLogprobs] | None = None
     ) -> bytes:
         """The chunk that carries ``text``, and ``logprobs`` where they were asked for."""
+
+    def prompt(self, choice: int, logprobs: Sequence[TokenLogprobs]) -> bytes:
+        """The chunk that carries logprobs of the prompt's next tokens."""
 
     def reasoning(self, choice: int, text: str) -> bytes:
         """The chunk that carries ``text`` of a thinking block."""

@@ -171,16 +171,27 @@ def sampling_params(
     """
     settings = {**sampling_defaults(config), **values["sampling"]}
     settings["logit_bias"] = [_core_bias(core, key, bias) for key, bias in settings["logit_bias"]]
+    constraint = _constraint(config, values)
+    if constraint.get("grammar"):
+        settings["grammar"] = core.Grammar(text=constraint["grammar"], text_only=True)
+    return core.SamplingParams(json_schema=answer_schema(config, values), **settings)
+
+
+def answer_schema(config: SamplingConfig, values: dict[str, dict[str, Any]]) -> str:
+    """The JSON schema that an answer follows, the request's or the server's; empty for none.
+
+    Raises InvalidArgumentError when the request has more than one constraint.
+    """
+    constraint = _constraint(config, values)
+    return constraint.get("json_schema") or constraint.get("response_format") or ""
+
+
+def _constraint(config: SamplingConfig, values: dict[str, dict[str, Any]]) -> dict[str, str]:
     constraint = {k: v for k, v in values["constraint"].items() if v is not None}
     if len(constraint) > 1:
         first, second = list(constraint)[:2]
         refuse(second, f"cannot be combined with {first}")
-    if not constraint:
-        constraint = {"grammar": config.grammar, "json_schema": config.json_schema}
-    if constraint.get("grammar"):
-        settings["grammar"] = core.Grammar(text=constraint["grammar"], text_only=True)
-    schema = constraint.get("json_schema") or constraint.get("response_format")
-    return core.SamplingParams(json_schema=schema or "", **settings)
+    return constraint or {"grammar": config.grammar, "json_schema": config.json_schema}
 
 
 def schema_field(values: dict[str, dict[str, Any]]) -> str:

@@ -69,6 +69,8 @@ class Offer:
     parallel: bool
     # Whether the answer shows its call as ``function_call``.
     legacy: bool
+    # The JSON schema of an answer without a call, as text; empty for a free one.
+    answer_schema: str = ""
 
 
 def check_tools(value: Any, path: str) -> tuple[Tool, ...]:

@@ -142,6 +142,7 @@ RunnerLimits FakeRunner::limits() const {
           .n_batch = params_.n_batch,
           .n_vocab = kFakeVocab,
           .n_embd = 4,
+          .n_outputs = params_.n_outputs,
           .n_ubatch = n_ubatch};
 }
 
@@ -165,6 +166,9 @@ DecodeStatus FakeRunner::decode(const Batch &batch) {
   }
   if (!kv_.has_room(static_cast<std::int32_t>(batch.size()))) {
     return DecodeStatus::kNoCells;
+  }
+  if (std::ranges::count_if(batch, &Row::logits) > params_.n_outputs) {
+    throw std::logic_error("more rows ask for logits than may");
   }
   last_ = batch;
   logits_.assign(batch.size(), {});

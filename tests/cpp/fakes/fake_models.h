@@ -25,6 +25,7 @@ struct FakeModelParams {
   std::int32_t n_cells = 256;
   std::int32_t n_batch = 64;
   std::int32_t n_ubatch = 0; // 0: as n_batch
+  std::int32_t n_outputs = 1 << 30;
   std::int32_t n_slots = 4;
   std::int32_t n_spare_seqs = 4; // ids beside those of the slots, where memory shares
   std::int32_t end_one_in = 0;   // chance of the end token: one in this many; 0: never

@@ -14,6 +14,7 @@
 #include <map>
 #include <span>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace llamabox {
@@ -26,6 +27,8 @@ struct FakeTextParams {
   std::int32_t n_ctx = 64;
   bool can_split = false;
   PieceJoin join = PieceJoin::kLast;
+  std::uint64_t n_prepared_bytes = 0; // of what is made for the first text of a kind
+  bool cannot_prepare = false;        // it fails
 };
 
 inline constexpr Token kFakeBetween = 257; // between query and document
@@ -49,6 +52,16 @@ public:
             params_.can_split,
             ranks ? PieceJoin::kLast : params_.join,
             ranks ? 1 : kDims};
+  }
+
+  std::uint64_t prepare(EncodeKind kind) override {
+    if (params_.n_prepared_bytes == 0 || std::exchange(is_prepared_[kind], true)) {
+      return 0;
+    }
+    if (params_.cannot_prepare) {
+      throw Error(ErrorCode::kUnavailable, "no memory is left");
+    }
+    return params_.n_prepared_bytes;
   }
 
   std::vector<Token> tokens(const EncodeInput &input) const override {
@@ -168,6 +181,7 @@ private:
 
   FakeTextParams params_;
   std::map<SeqId, std::vector<Token>> held_;
+  std::map<EncodeKind, bool> is_prepared_;
   std::vector<std::vector<float>> outputs_;
   float lora_sum_ = 0;
 };

@@ -22,6 +22,7 @@ struct Outcome {
   std::vector<Event> done; // exactly one in the end
   std::string reasoning;
   std::vector<TokenLogprobs> logprobs; // of all choices
+  std::vector<TokenLogprobs> prompt;   // of the prompt
   std::size_t n_tool_calls = 0;
   int n_events = 0;
 };
@@ -111,6 +112,10 @@ private:
   void collect(Event event) {
     Outcome &outcome = outcomes_[event.request];
     ++outcome.n_events;
+    if (event.kind == EventKind::kPrompt) {
+      outcome.prompt.insert(outcome.prompt.end(), event.logprobs.begin(), event.logprobs.end());
+      return;
+    }
     outcome.text[event.choice] += event.text;
     outcome.reasoning += event.reasoning;
     outcome.logprobs.insert(outcome.logprobs.end(), event.logprobs.begin(), event.logprobs.end());

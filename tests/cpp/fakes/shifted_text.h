@@ -12,7 +12,7 @@
 namespace llamabox {
 
 inline std::string shifted_text(const std::string &prompt, std::int32_t n, std::int32_t n_keep,
-                                FakeModelParams model) {
+                                FakeModelParams model, std::int32_t n_discard = 0) {
   FakeHandles fakes;
   const auto models = load_fake_models(model, &fakes);
   std::vector<Token> tokens(prompt.begin(), prompt.end());
@@ -35,7 +35,8 @@ inline std::string shifted_text(const std::string &prompt, std::int32_t n, std::
     text += static_cast<char>(token);
     if (static_cast<std::int32_t>(tokens.size()) == model.n_ctx) {
       const std::int32_t begin = std::max(1, n_keep);
-      const std::int32_t end = begin + (model.n_ctx - 1 - begin) / 2;
+      const std::int32_t n_rest = model.n_ctx - 1 - begin;
+      const std::int32_t end = begin + (n_discard > 0 ? std::min(n_discard, n_rest) : n_rest / 2);
       fakes.kv->drop(0, begin, end);
       tokens.erase(tokens.begin() + begin, tokens.begin() + end);
     }

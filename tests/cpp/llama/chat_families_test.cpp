@@ -1,6 +1,7 @@
 // Templates of the model families, from the pinned archive: what a template writes for an
 // assistant's turn must be read back as the same calls, whole and cut at every byte.
 #include "answer.h"
+#include "base/error.h"
 #include "llama/chat_template.h"
 #include "tiny_model.h"
 
@@ -37,7 +38,7 @@ constexpr Family kFamilies[] = {
     {"llama-cpp-deepseek-r1", "<｜end▁of▁sentence｜>"},
     {"CohereForAI-c4ai-command-r7b-12-2024-tool_use", "<|END_OF_TURN_TOKEN|>"},
     {"meetkai-functionary-medium-v3.1", "<|eom_id|>"},
-    {"meetkai-functionary-medium-v3.2", "<|eot_id|>", false},
+    {"meetkai-functionary-medium-v3.2", "<|eot_id|>"},
     {"moonshotai-Kimi-K2", "<|im_end|>"},
     {"openai-gpt-oss-120b", "<|call|>", false},
 };
@@ -172,5 +173,97 @@ TEST_CASE("every family's calls are read back as they were written") {
         check_read(rendered.make_parser, turn_of(chat_template, family, calls), calls);
       }
     }
+  }
+}
+
+TEST_CASE("beside a schema an answer is a call of the family or follows the schema") {
+  const std::string schema =
+      R"({"type":"object","properties":{"city":{"$ref":"#/$defs/item"}},"required":["city"],)"
+      R"("$defs":{"item":{"enum":["Rome","Oslo"]}}})";
+  for (const Family &family : kFamilies) {
+    const std::string name = family.file;
+    SUBCASE(name.c_str()) {
+      const ChatTemplate chat_template(nullptr, source_of(name));
+      std::string turn = turn_of(chat_template, family, {{"get_weather", kPlace}});
+      ChatPrompt chat = asked();
+      chat.answer_schema = schema;
+      const RenderedChat rendered = chat_template.render(chat);
+      const std::string end = "</think>";
+      if (rendered.thinks_freely && turn.find(end) != std::string::npos) {
+        turn = turn.substr(turn.find(end) + end.size());
+      }
+      INFO("turn: " << turn);
+      INFO(rendered.grammar.text);
+      CHECK_FALSE(rendered.grammar.lazy);
+      const std::string answer = R"({"city": "Rome"})";
+      CHECK(follows(turn, rendered.grammar.text));
+      CHECK(follows(answer, rendered.grammar.text));
+      CHECK_FALSE(follows("It rains.", rendered.grammar.text));
+      CHECK_FALSE(follows(R"({"city": "Paris"})", rendered.grammar.text));
+      if (rendered.make_parser) {
+        const std::string thought = rendered.thinking.is_open ? "Well." + end : "";
+        const Answer read = read_whole(rendered.make_parser, thought + answer);
+        CHECK(read.calls.empty());
+        CHECK(plain_json(read.text) == plain_json(answer));
+      }
+    }
+  }
+}
+
+TEST_CASE("a schema changes nothing where a call is required, and a bad one is named") {
+  const ChatTemplate chat_template(nullptr, source_of("Qwen-Qwen3-0.6B"));
+  ChatPrompt chat = asked();
+  chat.tool_choice = ToolChoice::kRequired;
+  const std::string required = chat_template.render(chat).grammar.text;
+  chat.answer_schema = R"({"type":"object"})";
+  CHECK(chat_template.render(chat).grammar.text == required);
+  chat.tool_choice = ToolChoice::kAuto;
+  chat.answer_schema = R"s({"type":"string","pattern":"(?=x)"})s";
+  try {
+    chat_template.render(chat);
+    FAIL("accepted");
+  } catch (const Error &error) {
+    CHECK(error.param() == "json_schema");
+  }
+}
+
+TEST_CASE("functionary's content stands before its calls") {
+  const ChatTemplate chat_template(nullptr, source_of("meetkai-functionary-medium-v3.2"));
+  const RenderedChat rendered = chat_template.render(asked());
+  const std::string turn = "all\nOne moment.>>>get_weather\n" + kPlace + ">>>book_trip\n" + kNested;
+  const Answer whole = read_whole(rendered.make_parser, turn);
+  CHECK(whole.text == "One moment.");
+  REQUIRE(whole.calls.size() == 2);
+  CHECK(whole.calls[1].name == "book_trip");
+  CHECK(read_bytes(rendered.make_parser, turn) == whole);
+  CHECK(follows(turn.substr(turn.find(">>>")), rendered.grammar.text));
+  CHECK(follows("get_weather\n" + kPlace, rendered.grammar.text));
+  CHECK(read_whole(rendered.make_parser, "all\nNo >>> call.").text == "No >>> call.");
+  ChatPrompt one = asked();
+  one.parallel_tool_calls = false;
+  CHECK(read_whole(chat_template.render(one).make_parser, turn).calls.size() == 1);
+  one.tool_choice = ToolChoice::kRequired;
+  CHECK_FALSE(follows(turn.substr(turn.find(">>>") + 3), chat_template.render(one).grammar.text));
+}
+
+TEST_CASE("a template that shows one call of a message is given one message for each") {
+  for (const char *name : {"openai-gpt-oss-120b", "meta-llama-Llama-3.1-8B-Instruct"}) {
+    CAPTURE(name);
+    const ChatTemplate chat_template(nullptr, source_of(name));
+    ChatPrompt chat = asked();
+    ChatMessage message = {"assistant", ""};
+    message.tool_calls = {{"id1", "get_weather", kPlace}, {"id2", "book_trip", kNested}};
+    ChatMessage trip = {"tool", "booked"};
+    trip.tool_call_id = "id2";
+    ChatMessage weather = {"tool", "sunny"};
+    weather.tool_call_id = "id1";
+    chat.messages.insert(chat.messages.end(), {message, trip, weather});
+    const std::string text = chat_template.render(chat).text;
+    const std::size_t prompt = text.find("Do it.");
+    const std::size_t first = text.find("get_weather", prompt);
+    const std::size_t second = text.find("book_trip", first);
+    CHECK(text.find("sunny", first) < second);
+    CHECK(text.find("booked", second) != std::string::npos);
+    CHECK(text.find("Z\xC3\xBCrich", second) < text.find("booked", second));
   }
 }

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -170,6 +171,32 @@ TEST_CASE("text and embeddings from one model do not disturb each other") {
   CHECK(both->info.encoder_bytes > 0);
   CHECK(plain->info.encoder_bytes == 0);
   CHECK_FALSE(plain->texts);
+}
+
+TEST_CASE("a context that is made for the first text gives the same, whatever was set before") {
+  LlamaParams params = encoder_params("demo", Pooling::kMean);
+  const AdapterFile lora{std::string(LLAMABOX_SOURCE_DIR) + "/tests/models/lora-a.gguf", 1.0F};
+  params.adapters.loras = {lora};
+  const std::vector<LoraScale> scales = {{0, 2.0F}};
+  const std::vector<Token> text = some_tokens(20);
+  const auto at_start = load_models(params);
+  const std::vector<float> plain = encode_one(*at_start, text);
+  at_start->texts->set_loras(scales);
+  const std::vector<float> expected = encode_one(*at_start, text);
+  CHECK(cosine(plain, expected) < 0.9999);
+
+  params.encoder.defer_embeddings = true;
+  const auto deferred = load_models(params);
+  CHECK(deferred->info.encoder_bytes == 0);
+  CHECK(deferred->texts->limits(EncodeKind::kEmbed).n_ctx ==
+        at_start->texts->limits(EncodeKind::kEmbed).n_ctx);
+  deferred->texts->set_loras(scales);
+  CHECK(run(*deferred, 0, 0, text) == run(*at_start, 0, 0, text));
+  std::uint64_t n_made = 0;
+  std::thread([&] { n_made = deferred->texts->prepare(EncodeKind::kEmbed); }).join();
+  CHECK(n_made > 0);
+  CHECK(deferred->texts->prepare(EncodeKind::kEmbed) == 0);
+  CHECK(encode_one(*deferred, text) == expected);
 }
 
 TEST_CASE("what each model is for") {

@@ -93,8 +93,6 @@ WRONG = [
     (tools(TOOL, tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [{"type": "x"}]}),
      "tool_choice.tools[0].type"),
     (tools(TOOL, tool_choice={"type": "function", "name": 1}), "tool_choice.name"),
-    (tools(TOOL, response_format={"type": "json_object"}), "response_format"),
-    (tools(TOOL, json_schema={"type": "object"}), "json_schema"),
     (tools(TOOL, grammar='root ::= "a"'), "grammar"),
     (tools(TOOL, parallel_tool_calls="no"), "parallel_tool_calls"),
     (tools(TOOL, functions=[{"name": "f"}]), "functions"),

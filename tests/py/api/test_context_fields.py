@@ -58,6 +58,24 @@ def test_the_beginning_of_a_long_prompt_is_kept(start_server: StartServer, route
         assert n_prompt == n_whole - n_blocks * block
 
 
+@pytest.mark.parametrize("route", [NATIVE, INFILL])
+def test_a_full_context_loses_as_much_as_asked_for(start_server: StartServer, route: str) -> None:
+    """The fake model's next letter is that of its place, so that places taken anew show."""
+    server = start_server(n_ctx=N_CTX, params={"context_shift": True})
+    for n_discard, n_lost in ((8, 8), (20, 20), (0, (N_CTX - 2) // 2)):
+        sent = {"n_discard": n_discard, "max_tokens": 300}
+        text = ask(server, route, "hi", **sent).json()["content"]
+        assert len(text) == 300
+        periods = (
+            n for n in range(1, 100) if text[-n:] == text[-2 * n : -n] == text[-3 * n : -2 * n]
+        )
+        assert next(periods) == n_lost
+    for too_few in (1, N_CTX // 16 - 1):
+        body = {"prompt": "hi", "input_prefix": "hi", "input_suffix": "", "n_discard": too_few}
+        reply = server.post(route, body)
+        assert (reply.status, reply.error["param"]) == (400, "n_discard")
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_later_parts_of_a_prompt_are_reused(start_server: StartServer, route: str) -> None:
     system, old = "You are a helpful cat. ", "This is an old turn that will be cut off. "

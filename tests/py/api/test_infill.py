@@ -175,7 +175,6 @@ def test_each_prompt_has_its_own_best(server: LiveServer) -> None:
         ({"best_of": 0}, "best_of"),
         ({"best_of": 17}, "best_of"),
         ({"best_of": 2, "stream": True}, "best_of"),
-        ({"echo": True, "logprobs": 1}, "echo"),
         ({"echo": True, "suffix": "x"}, "echo"),
         ({"echo": 1}, "echo"),
         ({"prompt": [104], "suffix": "x"}, "suffix"),

@@ -143,7 +143,6 @@ def test_what_is_wrong_or_not_there_is_refused_by_name(
     "field",
     [
         "cache_prompt",
-        "n_discard",
         "n_indent",
         "n_probs",
         "return_progress",
@@ -162,7 +161,7 @@ def test_a_field_that_is_not_there_is_refused_by_name(
 
 def test_fields_that_ask_for_nothing_are_taken(server: LiveServer) -> None:
     fields = {"cache_prompt": True, "id_slot": -1, "n_keep": 0, "return_tokens": False}
-    assert server.post("/completion", native(**fields, n_discard=None)).status == 200
+    assert server.post("/completion", native(**fields, n_discard=0)).status == 200
 
 
 def test_a_prompt_too_long_is_refused_with_both_numbers(server: LiveServer) -> None:

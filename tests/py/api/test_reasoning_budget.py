@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,41 @@ def test_no_budget_is_no_thinking(server: LiveServer, more: dict[str, Any]) -> N
     message, n_thought = _answer(server, reasoning_budget=0, **more)
     assert "reasoning_content" not in message
     assert n_thought == 0
+
+
+_SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": _SCHEMA}}},
+        {"json_schema": _SCHEMA},
+        {"grammar": 'root ::= "{\\"n\\": " [0-9]{1,4} "}"'},
+    ],
+)
+def test_an_answer_under_a_constraint_thinks_within_its_budget(
+    server: LiveServer, constraint: dict[str, Any]
+) -> None:
+    whole, n_whole = _answer(server, **constraint)
+    assert n_whole > 6
+    cut, n_cut = _answer(server, **constraint, reasoning_budget=3)
+    assert whole["reasoning_content"].startswith(cut["reasoning_content"].rstrip())
+    assert _n_tokens(server, cut["reasoning_content"]) <= 3
+    assert n_whole - n_cut >= 3
+    none, n_none = _answer(server, **constraint, reasoning_budget=0)
+    assert n_none == 0 and "reasoning_content" not in none
+    for message in (whole, cut, none):
+        assert list(json.loads(message["content"])) == ["n"]
+
+
+def test_a_constraint_that_nobody_thinks_before_holds_from_the_first_token(
+    server: LiveServer,
+) -> None:
+    fields = {**chat("hello", max_tokens=50), "temperature": 0, "json_schema": _SCHEMA}
+    body = server.post("/v1/chat/completions", fields).json()
+    assert list(json.loads(body["choices"][0]["message"]["content"])) == ["n"]
+    assert body["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
 
 
 def test_a_stream_has_the_same(server: LiveServer) -> None:

@@ -3,6 +3,7 @@ document has."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -100,6 +101,19 @@ def test_refusals(server: LiveServer, fields: dict[str, Any], param: str, part: 
 
 def test_a_long_query_is_served_without_normalizing(server: LiveServer) -> None:
     assert rank(server, query="q" * 40, normalize=False)["results"][0]["relevance_score"] == 0
+
+
+def test_what_is_made_for_the_first_text_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    texts = core.FakeTextParams(n_prepared_bytes=7 << 20)
+    live = LiveServer(fake_engine(generates=False, texts=texts), RANKS)
+    try:
+        with caplog.at_level(logging.INFO, "llamabox.api"):
+            for _ in range(2):
+                assert live.post("/v1/embeddings", {"input": "abc"}).status == 200
+    finally:
+        live.close()
+    made = [vars(record)["fields"] for record in caplog.records if "context" in record.msg]
+    assert made == [{"encoder_mib": 7}]
 
 
 def test_embeddings_beside_ranks(server: LiveServer) -> None:
