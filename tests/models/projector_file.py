@@ -1,6 +1,6 @@
 """A projector file in the making: keys, and tensors with random numbers.
 
-Used by make_projectors.py; needs gguf and numpy.
+Used by make_projectors.py and train_projectors.py; needs gguf and numpy.
 """
 
 from __future__ import annotations
