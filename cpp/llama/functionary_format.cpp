@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace llamabox {
 namespace {
@@ -27,6 +28,15 @@ common_peg_parser any_call(common_chat_peg_builder &p, const std::vector<Tool> &
   return calls;
 }
 
+// What ends the content: a mark alone is text.
+std::vector<std::string> call_beginnings(const std::vector<Tool> &tools) {
+  std::vector<std::string> beginnings;
+  for (const Tool &tool : tools) {
+    beginnings.push_back(kMark + tool.name + "\n");
+  }
+  return beginnings;
+}
+
 common_peg_arena reader_of(const ChatPrompt &chat) {
   return build_chat_peg_parser([&](common_chat_peg_builder &p) {
     const auto mark = p.literal(kMark);
@@ -34,7 +44,8 @@ common_peg_arena reader_of(const ChatPrompt &chat) {
     const auto first = p.optional(mark) + call;
     const auto calls = p.trigger_rule(
         "calls", chat.parallel_tool_calls ? first + p.zero_or_more(mark + call) : first);
-    const auto content = p.literal("all\n") + p.content(p.until(kMark));
+    const auto content =
+        p.literal("all\n") + p.content(p.until_one_of(call_beginnings(chat.tools)));
     const auto answer = chat.tool_choice == ToolChoice::kRequired
                             ? p.optional(content) + calls
                             : p.choice({content + p.optional(calls), calls});
