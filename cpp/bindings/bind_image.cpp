@@ -54,6 +54,7 @@ const char *kind_name(const ImageEvent &event) {
     return "delta";
   case EventKind::kFinish:
     return "finish";
+  case EventKind::kPrompt: // of text only
   case EventKind::kDone:
     break;
   }
