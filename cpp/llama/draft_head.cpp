@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -106,11 +107,12 @@ LoadedHead::LoadedHead(const LlamaParams &params, const LoadedModel &model, Load
     check_own_head(path_, model);
   } else {
     check_eagle3_file(path_, model);
-    file_.emplace(draft_model_params(params));
+    file_ = std::make_unique<LoadedModel>(draft_model_params(params));
     check_vocab(model);
     role.kind = ContextKind::kEagle3;
   }
-  context_.emplace(file_ ? *file_ : model, draft_context_params(target), role);
+  context_ =
+      std::make_unique<LoadedContext>(file_ ? *file_ : model, draft_context_params(target), role);
   context_->share_threads(target);
 }
 

@@ -14,7 +14,6 @@
 #include "spec/proposer.h"
 
 #include <memory>
-#include <optional>
 
 namespace llamabox {
 
@@ -37,8 +36,8 @@ private:
 
   const std::string path_;
   LoadedContext &target_;
-  std::optional<LoadedModel> file_; // none: the head is in the target's
-  std::optional<LoadedContext> context_;
+  std::unique_ptr<LoadedModel> file_; // none: the head is in the target's
+  std::unique_ptr<LoadedContext> context_;
 };
 
 } // namespace llamabox

@@ -31,6 +31,7 @@ common_peg_parser any_call(common_chat_peg_builder &p, const std::vector<Tool> &
 // What ends the content: a mark alone is text.
 std::vector<std::string> call_beginnings(const std::vector<Tool> &tools) {
   std::vector<std::string> beginnings;
+  beginnings.reserve(tools.size());
   for (const Tool &tool : tools) {
     beginnings.push_back(kMark + tool.name + "\n");
   }
