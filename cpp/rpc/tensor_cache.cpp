@@ -28,9 +28,9 @@ struct FileHead {
 
 // No two processes choose the same name.
 fs::path part_path(const fs::path &folder) {
-  static const std::string process = std::to_string(std::random_device{}());
+  static const std::string kProcess = std::to_string(std::random_device{}());
   static std::atomic<std::uint64_t> next{0};
-  return folder / (process + '-' + std::to_string(next++) + kUnfinished);
+  return folder / (kProcess + '-' + std::to_string(next++) + kUnfinished);
 }
 
 template <typename T> bool read_value(std::istream &file, T &value) {
