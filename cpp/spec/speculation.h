@@ -31,7 +31,7 @@ struct SpeculationParams {
 };
 
 // What speculation knows of one sequence; the sequence owns it.
-struct DraftState {
+struct DraftState { // NOLINT(bugprone-random-generator-seed)
   NgramIndex ngrams;
   Acceptance acceptance{4, 0.1};
   bool has_acceptance = false;
@@ -44,8 +44,7 @@ struct DraftState {
   std::int64_t guess_at = 0;    // tokens the sequence had then, with those its context has lost
   std::int64_t n_learnt = 0;    // likewise, that the shared table has seen
   std::int32_t n_dropped = 0;   // tokens its context had lost when n-grams were indexed
-  // Decides on drafts drawn by chance; seeded where there are drafts.
-  std::minstd_rand random; // NOLINT(bugprone-random-generator-seed)
+  std::minstd_rand random; // that decides on drafts drawn by chance; seeded where there are drafts
 };
 
 // A sequence that gets one token in the step, and drafts where n_max > 0.
