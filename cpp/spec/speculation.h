@@ -23,11 +23,10 @@
 namespace llamabox {
 
 struct SpeculationParams {
-  std::int32_t n_max = 16; // tokens of one draft; 0: no drafts
-  std::int32_t n_min = 0;  // a shorter draft is not verified
-  std::int32_t lookup_ngram_min =
-      0;             // least tokens that a lookup compares, up to kMaxNgram; 0: none
-  bool adapt = true; // false: drafts are as long as may be, whatever they cost
+  std::int32_t n_max = 16;           // tokens of one draft; 0: no drafts
+  std::int32_t n_min = 0;            // a shorter draft is not verified
+  std::int32_t lookup_ngram_min = 0; // tokens that a lookup compares, to kMaxNgram; 0: no lookup
+  bool adapt = true;                 // false: drafts are as long as may be, whatever they cost
 };
 
 // What speculation knows of one sequence; the sequence owns it.

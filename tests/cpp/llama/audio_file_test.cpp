@@ -53,9 +53,9 @@ std::vector<std::uint8_t> flac(std::int16_t value, const FlacShape &shape) {
   add_high_first(file, shape.n_block, 2);
   add_high_first(file, 0, 6); // sizes of frames, unknown
   add_high_first(file,
-                 (std::uint64_t{shape.rate} << 44U) |
-                     (std::uint64_t{shape.n_channels - 1} << 41U) | (std::uint64_t{15} << 36U),
-                 8); // so many samples: unknown
+                 (std::uint64_t{shape.rate} << 44U) | (std::uint64_t{shape.n_channels - 1} << 41U) |
+                     (std::uint64_t{15} << 36U),
+                 8);              // so many samples: unknown
   file.insert(file.end(), 16, 0); // a digest, unknown
   for (std::uint32_t number = 0; number < shape.n_frames; ++number) {
     std::vector<std::uint8_t> frame{0xFF, 0xF8, 0x70};

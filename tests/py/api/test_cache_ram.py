@@ -9,8 +9,8 @@ from typing import Any
 from box_process import TIMEOUT_S, Box
 from llamabox.models import DEMO_MODEL
 
-# With flash attention the CPU sums in half precision, in the order of the cells: where a prompt lies
-# then decides near ties.
+# With flash attention the CPU sums in half precision, in the order of the cells: then it matters to
+# near ties where a prompt lies.
 _BASE = ("-m", str(DEMO_MODEL), "-c", "512", "-np", "2", "--poll", "0", "--no-flash-attn")
 _WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
 _PROMPTS = [f"{word}: " + " ".join(_WORDS[at:] * 6) for at, word in enumerate(_WORDS[:6])]
