@@ -16,7 +16,7 @@ namespace {
 // way while it matches.
 class Beginnings {
 public:
-  Beginnings(const GrammarRules &grammar, const GrammarLimits &limits)
+  Beginnings(const GrammarOutline &grammar, const GrammarLimits &limits)
       : rules_(grammar.rules), limits_(limits), facts_(grammar.rules.size()) {}
 
   void check() {
@@ -103,7 +103,7 @@ void check_grammar(std::string_view text, const GrammarLimits &limits) {
   if (text.find('\0') != std::string_view::npos) {
     throw Error(ErrorCode::kInvalidArgument, "grammar has a NUL character", "grammar");
   }
-  const GrammarRules grammar = read_grammar(text, limits);
+  const GrammarOutline grammar = read_grammar(text, limits);
   Beginnings(grammar, limits).check();
 }
 

@@ -21,7 +21,7 @@ class Reader {
 public:
   Reader(std::string_view text, const GrammarLimits &limits) : text_(text), limits_(limits) {}
 
-  GrammarRules read() {
+  GrammarOutline read() {
     skip_space(true);
     while (at_ < text_.size()) {
       read_rule();
@@ -341,7 +341,7 @@ private:
   std::size_t n_generated_ = 0; // rules that groups and repetitions become
   std::uint64_t n_elements_ = 0;
   std::map<std::string, std::size_t> ids_;
-  GrammarRules out_;
+  GrammarOutline out_;
 };
 
 } // namespace
@@ -351,7 +351,7 @@ void refuse_grammar(std::size_t line, const std::string &problem) {
               "grammar is wrong in line " + std::to_string(line) + ": " + problem, "grammar");
 }
 
-GrammarRules read_grammar(std::string_view text, const GrammarLimits &limits) {
+GrammarOutline read_grammar(std::string_view text, const GrammarLimits &limits) {
   return Reader(text, limits).read();
 }
 

@@ -34,12 +34,12 @@ struct GrammarRule {
   std::vector<GrammarSequence> alternatives;
 };
 
-struct GrammarRules {
+struct GrammarOutline {
   std::vector<GrammarRule> rules;
   std::size_t root = kTerminal;
 };
 
-GrammarRules read_grammar(std::string_view text, const GrammarLimits &limits);
+GrammarOutline read_grammar(std::string_view text, const GrammarLimits &limits);
 
 [[noreturn]] void refuse_grammar(std::size_t line, const std::string &problem);
 
