@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from api_harness import LiveServer, chat, completion, samples
+from drafting import BOTH, DRAFT, LOOKUP, WITH_MODEL, drafting
 from fake_core import ROOT
-from llamabox.models import DEMO_MODEL
-from llamabox.option_parser import parse
-from real_core import demo_engine
 
-DRAFT = str(ROOT / "tests" / "models" / "draft.gguf")
 OTHER = str(ROOT / "tests" / "models" / "bert.gguf")
-WITH_MODEL = ("-md", DRAFT, "--draft-p-min", "0", "--draft-max", "4")
-LOOKUP = ("--lookup-ngram-min", "2", "--draft-max", "6")
 WORDS = "cat dog tree river stone bird"
 PROMPTS = (
     "Repeat: " + WORDS,
@@ -25,18 +19,6 @@ PROMPTS = (
     "Give me JSON: Tom is 42 years old.",
     "What is 9 + 8?",
 )
-
-
-@contextmanager
-def serving(*words: str, **targets: object) -> Iterator[LiveServer]:
-    """A small server that drafts whatever it costs."""
-    base = ("-m", str(DEMO_MODEL), "-c", "2048", "-np", "4", "-t", "1", "--poll", "0")
-    config = parse([*base, *words]).config.replace(draft__adapt=False, **targets)
-    live = LiveServer(demo_engine(config), config)
-    try:
-        yield live
-    finally:
-        live.close()
 
 
 def answer(server: LiveServer, text: str, **fields: Any) -> tuple[str, dict[str, Any]]:
@@ -53,19 +35,19 @@ def n_drafted(server: LiveServer, text: str = PROMPTS[0], **fields: Any) -> int:
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[LiveServer]:
-    with serving() as server:
+    with drafting() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[LiveServer]:
-    with serving(*WITH_MODEL, "--lookup-ngram-min", "2", "--metrics") as server:
+    with drafting(*BOTH, "--metrics") as server:
         yield server
 
 
 @pytest.mark.parametrize("words", [WITH_MODEL, LOOKUP], ids=["model", "lookup"])
 def test_texts_are_the_same(plain: LiveServer, words: tuple[str, ...]) -> None:
-    with serving(*words) as server:
+    with drafting(*words) as server:
         n_all = 0
         for prompt in PROMPTS:
             expected, _ = answer(plain, prompt)
@@ -133,33 +115,33 @@ def test_a_native_answer_counts_drafts(both: LiveServer) -> None:
 
 
 def test_a_draft_model_is_used() -> None:
-    with serving("--draft-p-min", "0") as server:
+    with drafting("--draft-p-min", "0") as server:
         assert n_drafted(server) == 0
-    with serving(*WITH_MODEL) as server:
+    with drafting(*WITH_MODEL) as server:
         assert n_drafted(server) > 0
         meta = server.get("/v1/models").json()["data"][0]["meta"]
         assert meta["support_speculative"] is True
 
 
 def test_earlier_tokens_are_looked_up() -> None:
-    with serving("--lookup-ngram-min", "1") as server:
+    with drafting("--lookup-ngram-min", "1") as server:
         assert n_drafted(server, PROMPTS[1]) > 0
-    with serving("--lookup-ngram-min", "0") as server:
+    with drafting("--lookup-ngram-min", "0") as server:
         assert n_drafted(server, PROMPTS[1]) == 0
         meta = server.get("/v1/models").json()["data"][0]["meta"]
         assert meta["support_speculative"] is False
 
 
 def test_drafts_are_no_longer_than_asked_for() -> None:
-    with serving(*WITH_MODEL[:4], "--draft-max", "0") as server:
+    with drafting(*WITH_MODEL[:4], "--draft-max", "0") as server:
         assert n_drafted(server) == 0
-    with serving(*WITH_MODEL[:4], "--draft", "1", "--metrics") as server:
+    with drafting(*WITH_MODEL[:4], "--draft", "1", "--metrics") as server:
         n = n_drafted(server)
         assert n == samples(server)['llamabox:draft_places_bucket{le="1"}'] > 0
 
 
 def test_drafts_are_no_shorter_than_asked_for() -> None:
-    with serving(*WITH_MODEL, "--draft-min", "4") as server:
+    with drafting(*WITH_MODEL, "--draft-min", "4") as server:
         n = n_drafted(server, PROMPTS[1], max_tokens=75)
         assert n > 0
         assert n % 4 == 0
@@ -168,7 +150,7 @@ def test_drafts_are_no_shorter_than_asked_for() -> None:
 def test_drafts_end_where_the_model_is_unsure() -> None:
     counts = []
     for p_min in ("0", "0.999"):
-        with serving("-md", DRAFT, "--draft-p-min", p_min) as server:
+        with drafting("-md", DRAFT, "--draft-p-min", p_min) as server:
             counts.append(n_drafted(server, PROMPTS[1]))
     assert counts[0] > counts[1]
 
@@ -176,7 +158,7 @@ def test_drafts_end_where_the_model_is_unsure() -> None:
 def test_a_model_with_another_vocabulary_is_refused() -> None:
     from llamabox.errors import LoadFailedError
 
-    with pytest.raises(LoadFailedError) as refused, serving("-md", OTHER):
+    with pytest.raises(LoadFailedError) as refused, drafting("-md", OTHER):
         pass
     assert "vocabulary" in refused.value.message
     assert OTHER in refused.value.message

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,18 @@ import pytest
 from PIL import Image
 
 from api_harness import LiveServer, chat, completion
+from drafting import BOTH, LOOKUP, WITH_MODEL, drafting
 from fake_core import ROOT
-from llamabox.models import DEMO_MODEL
-from llamabox.option_parser import parse
-from real_core import demo_engine
 
 MODELS = ROOT / "tests" / "models"
-WITH_MODEL = ("-md", str(MODELS / "draft.gguf"), "--draft-p-min", "0", "--draft-max", "4")
 DRAFTS = {
     "model": WITH_MODEL,
-    "lookup": ("--lookup-ngram-min", "2", "--draft-max", "6"),
-    "both": (*WITH_MODEL, "--lookup-ngram-min", "2"),
+    "lookup": LOOKUP,
+    "both": BOTH,
 }
 THINGS = "cat dog tree river stone bird lamp boat".split()
 N_PROMPTS, N_SHARE = 200, 16
 SYSTEM = "You are a careful assistant who answers in a few short and simple words. " * 2
-
-
-@contextmanager
-def serving(*words: str, **targets: object) -> Iterator[LiveServer]:
-    base = ("-m", str(DEMO_MODEL), "-c", "2048", "-np", "4", "-t", "1", "--poll", "0")
-    config = parse([*base, *words]).config.replace(draft__adapt=False, **targets)
-    live = LiveServer(demo_engine(config), config)
-    try:
-        yield live
-    finally:
-        live.close()
 
 
 def prompts(n: int) -> list[str]:
@@ -81,12 +66,12 @@ def ask_all(server: LiveServer, bodies: list[dict[str, Any]]) -> tuple[list[str]
 @pytest.mark.parametrize("n", [N_SHARE, pytest.param(N_PROMPTS, marks=pytest.mark.full)])
 def test_texts_are_the_same_over_many_prompts(n: int) -> None:
     bodies = [chat(prompt, max_tokens=64) for prompt in prompts(n)]
-    with serving() as server:
+    with drafting() as server:
         expected, n_drafted = ask_all(server, bodies)
     assert n_drafted == 0
     assert len(set(expected)) > n / 3
     for name, words in DRAFTS.items():
-        with serving(*words) as server:
+        with drafting(*words) as server:
             texts, n_drafted = ask_all(server, bodies)
         assert texts == expected, name
         assert n_drafted > n, name
@@ -200,11 +185,11 @@ DISTURBANCES: dict[str, tuple[Callable[[LiveServer], tuple[list[str], int]], tup
 def test_texts_are_the_same_whatever_disturbs_them(name: str, tmp_path: Path) -> None:
     run, words = DISTURBANCES[name]
     words = tuple(str(tmp_path) if word == "PATH" else word for word in words)
-    with serving(*words) as server:
+    with drafting(*words) as server:
         expected, n_drafted = run(server)
     assert n_drafted == 0
     for drafts, more in DRAFTS.items():
-        with serving(*words, *more) as server:
+        with drafting(*words, *more) as server:
             texts, n_drafted = run(server)
         assert texts == expected, drafts
         assert n_drafted > 0, drafts
