@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,9 +18,9 @@
 namespace llamabox {
 
 struct FakeImageParams {
-  std::int64_t step_us = 0; // time of one step
-  std::string fails_on;     // a prompt whose images fail in their second step
-  std::string loses_on;     // a prompt that loses the device in its second step
+  std::int64_t step_us = 0;            // time of one step
+  std::optional<std::string> fails_on; // a prompt whose images fail in their second step
+  std::optional<std::string> loses_on; // a prompt that loses the device in its second step
   bool inpaints = false;
   bool has_control_net = false;
   std::int32_t n_loras = 0;
