@@ -11,7 +11,8 @@ from server_process import Running
 N_SHARING = 16
 N_CHATS = 16
 N_TURNS = 3
-N_OPENING = 768
+N_OPENING = 2048
+N_QUESTION = 16  # tokens that are new in a turn
 N_HITS = 8
 CACHE_RAM_MIB = 2048
 
@@ -54,7 +55,7 @@ def _returning(name: str, server: Running, size: Size, seed: int) -> Found:
     later: list[Ask] = []
     for _ in range(size.of(N_TURNS, 2) - 1):
         for chat in chats:
-            chat += asker.ids(48)
+            chat += asker.ids(N_QUESTION)
             later.append(asker.whole(chat, 8))
     n_prompt = sum(int(one.usage.get("prompt_tokens", 0)) for one in later)
     return {
@@ -86,12 +87,12 @@ def _returning_scenario(name: str, about: str, n_ctx: int, factor: float) -> Sce
 
 
 RETURNING = _returning_scenario(
-    "returning-chats", "16 chats return in turn, 4 slots, KV for all of them", 20480, 0.6
+    "returning-chats", "16 chats of 2,048 tokens return in turn, 4 slots, KV for all", 40960, 0.6
 )
 RETURNING_SMALL = _returning_scenario(
     "returning-chats-ram",
     "the same with KV for a quarter of them, and RAM for all",
-    4096,
+    10240,
     1.0,
 )
 

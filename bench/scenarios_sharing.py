@@ -6,13 +6,14 @@ import http.client
 import json
 import math
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from asking import Ask, Asker, closed, errors, joined
-from load import percentile
 from scenario import Found, Scenario, Size, at_most, at_most_peer, seen
 from server_process import HOST, Running, Setup
 
@@ -38,17 +39,20 @@ def _lora_sets(name: str, server: Running, size: Size, seed: int) -> Found:
         for at in range(2 * N_PER_SET)
     ]
     joined(asked)
-    good = [one for one in asked if len(one.times) > 1]
-    waits = [one.ttft_s for one in good]
-    gaps = [gap for one in good for gap in one.gaps_s(0, math.inf)]
-    # Events that come in one read have no time between them.
-    step_s = percentile([gap for gap in gaps if gap > 1e-4], 0.5)
-    longest = max([*waits, *gaps], default=math.nan)
+    good = [one for one in asked if one.times]
+    waits = [wait for one in good for wait in pairwise([one.sent_s, *one.times])]
+    # In tokens of those who had the model meanwhile: a pause of the machine delays all alike.
+    passed = [_n_between(other.times, *wait) for wait in waits for other in good]
     return {
-        "longest_ms": longest * 1e3,
-        "quanta": longest / (QUANTUM_STEPS * step_s) if step_s > 0 else math.nan,
+        "longest_ms": max((end - begin for begin, end in waits), default=math.nan) * 1e3,
+        "quanta": max(passed, default=math.nan) / QUANTUM_STEPS,
         "failed": float(len(errors(asked))),
     }
+
+
+def _n_between(times: list[float], begin: float, end: float) -> int:
+    """How many of the ascending ``times`` lie between the two, without these."""
+    return bisect_left(times, end) - bisect_right(times, begin)
 
 
 LORA_SETS = Scenario(

@@ -23,7 +23,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from server_process import HOST, end, end_servers_on_sigterm, free_port, get, wait_until
@@ -56,7 +58,7 @@ class Result:
     tok_s: float = 0.0
     n_drafted: int = 0
     n_accepted: int = 0
-    n_failed: int = 0
+    failures: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
 
@@ -135,18 +137,20 @@ def serving(command: list[str], log: Any) -> Iterator[int]:
         end(process)
 
 
-def ask(port: int, body: dict[str, Any]) -> dict[str, Any] | None:
-    """The answer of POST /completion, or None."""
+def ask(port: int, body: dict[str, Any]) -> dict[str, Any] | str:
+    """The answer of POST /completion, or why there is none."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_S)
     try:
         connection.request("POST", "/completion", json.dumps(body))
         response = connection.getresponse()
         data = response.read()
-        answer: dict[str, Any] | None = json.loads(data) if response.status == 200 else None
-    except OSError:
-        answer = None
+    except (OSError, http.client.HTTPException) as error:
+        return repr(error)
     finally:
         connection.close()
+    if response.status != HTTPStatus.OK:
+        return f"{response.status} {data[:200].decode(errors='replace')}"
+    answer: dict[str, Any] = json.loads(data)
     return answer
 
 
@@ -160,8 +164,8 @@ def run(port: int, bodies: list[dict[str, Any]], streams: int, max_tokens: int) 
     result = Result()
     n_tokens = 0
     for answer in answers:
-        if answer is None:
-            result.n_failed += 1
+        if isinstance(answer, str):
+            result.failures.append(answer)
             continue
         n_tokens += int(answer["tokens_predicted"])
         result.n_drafted += int(answer["timings"].get("draft_n", 0))
@@ -176,8 +180,8 @@ def run_round(number: int, args: argparse.Namespace, log: Any) -> dict[str, Resu
     settings = Settings(
         args.model, args.draft, args.bin_dir, args.threads, max(args.levels), args.ctx_size
     )
-    all_commands = {k: v for k, v in commands(settings).items() if args.peer or "peer" not in k}
-    names = list(all_commands)
+    all_commands = commands(settings)
+    names = [name for name in all_commands if args.peer or "peer" not in name]
     turn = number % len(names)
     found = {}
     for name in names[turn:] + names[:turn]:
@@ -221,11 +225,10 @@ def problems(rounds: list[dict[str, Result]]) -> list[str]:
     for number, results in enumerate(rounds):
         for key, result in results.items():
             name, kind, streams = key.split("/")
-            if result.n_failed:
-                found.append(f"round {number + 1}: {key}: {result.n_failed} failed")
+            found += [f"round {number + 1}: {key}: failed: {why}" for why in result.failures]
             plain = results[f"none/{kind}/{streams}"]
             changes = kind == "repeats" and not name.startswith("peer")
-            if changes and result.texts != plain.texts:
+            if changes and not result.failures and result.texts != plain.texts:
                 found.append(f"round {number + 1}: {key}: texts differ from those without drafts")
     return found
 
@@ -253,7 +256,9 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     args = parse()
     end_servers_on_sigterm()
-    rounds = [run_round(number, args, subprocess.DEVNULL) for number in range(args.rounds)]
+    with NamedTemporaryFile("w", prefix="speculative-", suffix=".log", delete=False) as log:
+        print(f"the servers' output goes to {log.name}", file=sys.stderr, flush=True)
+        rounds = [run_round(number, args, log) for number in range(args.rounds)]
     print("\n".join(table(rounds, args)))
     found = problems(rounds)
     print("\n".join(found))
