@@ -3,6 +3,7 @@
 
     python bench/compare.py [--model FILE] [--rounds 3] [--quick] [--json FILE]
     python bench/compare.py --scenario NAME[,NAME] | all    (scenarios.py; names in README.md)
+    python bench/compare.py --preset gpu --model FILE       (README.md says what that needs)
 
 One server runs at a time; they take turns within each round, and each round begins with the other
 one. A round also runs the speeds without a server (references.py). One table is printed: medians
@@ -34,6 +35,20 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("step_bench", "llama-server", "llama-batched-bench")
 N_REQUESTS_BEFORE_MEMORY = 100
 SETTLE_S = 1.0
+# Defaults of options. On a GPU a step costs about the same for one row and for a hundred, so it
+# takes many streams to fill it, and longer prompts to see how it reads them.
+PRESETS: dict[str, dict[str, Any]] = {
+    "cpu": {},
+    "gpu": {
+        "levels": "1,8,32,64,128",
+        "prompt_tokens": 512,
+        "max_tokens": 256,
+        "ctx_size": 131072,
+        "parallel": 128,
+        "threads": 4,
+        "gpu_layers": 999,
+    },
+}
 NOTES = (
     "same for both: model, -t, -c, -b, -ub, -np, unified KV, flash attention, polling 50, greedy",
     "different: llama-server runs with --cache-ram 0; llamabox is two processes (supervisor), both"
@@ -175,11 +190,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare llamabox with llama-server.")
     models = ROOT / "build/bench_models"
     parser.add_argument("--model", type=Path, default=models / "bench-chat.gguf")
     parser.add_argument("--bin-dir", type=Path, default=ROOT / "build/bench/bin")
+    parser.add_argument("--preset", choices=PRESETS, default="cpu", help="other defaults")
     parser.add_argument("--scenario", action="append", help="these instead, comma-separated")
     parser.add_argument("--levels", default="1,4,16,32", help="numbers of streams")
     parser.add_argument("--rounds", type=int, default=3)
@@ -191,6 +207,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("-b", "--batch-size", type=int, default=2048)
     parser.add_argument("-ub", "--ubatch-size", type=int, default=512)
     parser.add_argument("-np", "--parallel", type=int, default=32)
+    parser.add_argument("-ngl", "--gpu-layers", type=int, help="of both servers")
     parser.add_argument("--no-flash-attn", dest="flash_attn", action="store_false")
     parser.add_argument("--embeddings-model", type=Path, help="compare embeddings too")
     parser.add_argument("--idle-s", type=float, default=4.0, help="seconds the idle CPU is watched")
@@ -198,7 +215,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--time-limit-s", type=float, default=1500.0, help="no round starts after")
     parser.add_argument("--quick", action="store_true", help="one short round at 1 and 4 streams")
     parser.add_argument("--json", type=Path, help="write everything measured to this file")
-    args = parser.parse_args()
+    parser.set_defaults(**PRESETS[parser.parse_known_args(words)[0].preset])
+    args = parser.parse_args(words)
     if not args.model.is_file():
         parser.error(f"no such model: {args.model}; bench/make_models.py makes the usual ones")
     try:
@@ -210,11 +228,10 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def main() -> int:
-    args = parse()
-    end_servers_on_sigterm()
-    setup = Setup(
-        model=endless(args.model),
+def setup_of(args: argparse.Namespace, model: Path) -> Setup:
+    """What both servers are started with."""
+    return Setup(
+        model=model,
         bin_dir=args.bin_dir,
         threads=args.threads,
         n_ctx=args.ctx_size,
@@ -222,7 +239,14 @@ def main() -> int:
         n_ubatch=args.ubatch_size,
         parallel=args.parallel,
         flash_attn=args.flash_attn,
+        more=() if args.gpu_layers is None else ("-ngl", str(args.gpu_layers)),
     )
+
+
+def main() -> int:
+    args = parse()
+    end_servers_on_sigterm()
+    setup = setup_of(args, endless(args.model))
     check_tools(setup, TOOLS)
     if args.scenarios:
         return compare_scenarios(args, setup)

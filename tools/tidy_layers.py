@@ -31,6 +31,7 @@ SYSTEM_HEADER = re.compile(
 # of the parent process never reach _core, so that it survives whatever the worker dies of.
 PY_CORE = {
     "core_streams",
+    "device_probe",
     "devices",
     "engine",
     "event",
@@ -45,7 +46,7 @@ PY_CORE = {
     "upstream_log",
 }
 PY_PARENT = {"access", "supervisor", "listeners"}
-PY_SHELL = {"__main__", "cli", "rpc_worker", "worker", "worker_main"}
+PY_SHELL = {"__main__", "cli", "doctor", "rpc_worker", "worker", "worker_main"}
 PY_LAYERS = {
     "plain": {"plain"},
     "http": {"plain", "http"},

@@ -2,6 +2,7 @@
 #include "bindings/register.h"
 #include "bindings/value_class.h"
 #include "llama/load_models.h"
+#include "llama/offload_plan.h"
 #include "llama/params.h"
 
 namespace py = pybind11;
@@ -89,6 +90,33 @@ void register_others(py::module_ &m) {
                 Field{"devices", &D::devices}, Field{"p_min", &D::p_min});
 }
 
+void register_offload(py::module_ &m) {
+  py::enum_<Offload>(m, "Offload", py::module_local())
+      .value("UNMEASURED", Offload::kUnmeasured)
+      .value("FITS", Offload::kFits)
+      .value("REDUCED", Offload::kReduced)
+      .value("FIXED", Offload::kFixed)
+      .value("UNSOLVED", Offload::kUnsolved);
+  using D = DeviceRoom;
+  py::class_<D>(m, "DeviceRoom", "What a plan finds and puts on one device.", py::module_local())
+      .def_readonly("name", &D::name)
+      .def_readonly("free_bytes", &D::free_bytes)
+      .def_readonly("spare_bytes", &D::spare_bytes)
+      .def_readonly("asked_bytes", &D::asked_bytes)
+      .def_readonly("given_bytes", &D::given_bytes);
+  using P = OffloadPlan;
+  py::class_<P>(m, "OffloadPlan", "How much of a model its devices hold.", py::module_local())
+      .def_readonly("params", &P::params)
+      .def_readonly("outcome", &P::outcome)
+      .def_readonly("n_layers_asked", &P::n_layers_asked)
+      .def_readonly("n_layers_given", &P::n_layers_given)
+      .def_readonly("n_layers_cut", &P::n_layers_cut)
+      .def_readonly("n_ctx", &P::n_ctx)
+      .def_readonly("devices", &P::devices);
+  m.def("plan_offload", &plan_offload, py::arg("params"), py::call_guard<py::gil_scoped_release>(),
+        "What of a model its devices have room for; params of the plan are to be loaded.");
+}
+
 } // namespace
 
 void register_llama(py::module_ &m) {
@@ -119,6 +147,7 @@ void register_llama(py::module_ &m) {
       Field{"context", &LlamaParams::context}, Field{"adapters", &LlamaParams::adapters},
       Field{"chat", &LlamaParams::chat}, Field{"encoder", &LlamaParams::encoder},
       Field{"projector", &LlamaParams::projector}, Field{"draft", &LlamaParams::draft});
+  register_offload(m);
   m.def("load_models", &load_models, py::arg("params"), py::call_guard<py::gil_scoped_release>(),
         "Load a model file; takes seconds to minutes and lets other Python threads run.");
 }

@@ -16,12 +16,6 @@
 namespace llamabox {
 namespace {
 
-// Of all sequences together: beyond it a step is so full that drafts do not pay.
-constexpr std::int64_t kMostDraftRows = 256;
-
-// A prompt whose tokens are scored is read in chunks of about so many rows at least.
-constexpr std::int64_t kLeastOutputs = 32;
-
 [[noreturn]] void refuse(const char *option, const std::string &sentence) {
   throw Error(ErrorCode::kLoadFailed, sentence, option);
 }
@@ -62,20 +56,8 @@ LoadedContext::LoadedContext(const LoadedModel &model, const ContextParams &para
   resolve_threads(params_);
   check_placements(threadpool_params(params_));
 
-  llama_context_params upstream = upstream_context_params(params_);
-  // Upstream keeps n_vocab floats for each row that may ask for logits, twice (compute buffer and
-  // result): with the default of n_batch rows this is gigabytes for a large vocabulary.
-  const std::int32_t n_ctx =
-      params_.n_ctx > 0 ? params_.n_ctx : llama_model_n_ctx_train(model.get());
-  const std::int64_t n_drafted =
-      std::min(std::int64_t{params_.n_slots} * params_.n_draft_max, kMostDraftRows);
-  const std::int64_t wanted = std::max(params_.n_slots + n_drafted, kLeastOutputs);
-  const std::int32_t n_seqs = n_sequence_ids(model.get(), params_);
-  upstream.n_seq_max = static_cast<std::uint32_t>(n_seqs);
-  // Upstream wants as many as there are ids.
-  n_outputs_max_ = std::max(
-      n_seqs, static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params_.n_batch, n_ctx})));
-  upstream.n_outputs_max = static_cast<std::uint32_t>(n_outputs_max_);
+  llama_context_params upstream = sized_context_params(model.get(), params_);
+  n_outputs_max_ = static_cast<std::int32_t>(upstream.n_outputs_max);
   upstream.ctx_other = role.target;
   if (role.kind == ContextKind::kOwnHead) {
     upstream.ctx_type = LLAMA_CONTEXT_TYPE_MTP;

@@ -26,6 +26,12 @@ constexpr std::array<CacheType, 9> kCacheTypes = {{{"f32", GGML_TYPE_F32},
                                                    {"q5_0", GGML_TYPE_Q5_0},
                                                    {"q5_1", GGML_TYPE_Q5_1}}};
 
+// Of all sequences together: beyond it a step is so full that drafts do not pay.
+constexpr std::int64_t kMostDraftRows = 256;
+
+// A prompt whose tokens are scored is read in chunks of about so many rows at least.
+constexpr std::int64_t kLeastOutputs = 32;
+
 [[noreturn]] void refuse(const char *option, const std::string &sentence) {
   throw Error(ErrorCode::kLoadFailed, sentence, option);
 }
@@ -173,6 +179,22 @@ llama_context_params upstream_context_params(const ContextParams &params) {
     refuse("cache-type-v", "cache-type-v '" + params.cache_type_v +
                                "' needs flash attention, which is switched off");
   }
+  return upstream;
+}
+
+llama_context_params sized_context_params(const llama_model *model, const ContextParams &params) {
+  llama_context_params upstream = upstream_context_params(params);
+  // Upstream keeps n_vocab floats for each row that may ask for logits, twice (compute buffer and
+  // result): with the default of n_batch rows this is gigabytes for a large vocabulary.
+  const std::int32_t n_ctx = params.n_ctx > 0 ? params.n_ctx : llama_model_n_ctx_train(model);
+  const std::int64_t n_drafted =
+      std::min(std::int64_t{params.n_slots} * params.n_draft_max, kMostDraftRows);
+  const std::int64_t wanted = std::max(params.n_slots + n_drafted, kLeastOutputs);
+  const std::int32_t n_seqs = n_sequence_ids(model, params);
+  upstream.n_seq_max = static_cast<std::uint32_t>(n_seqs);
+  // Upstream wants as many as there are ids.
+  upstream.n_outputs_max = static_cast<std::uint32_t>(std::max(
+      n_seqs, static_cast<std::int32_t>(std::min<std::int64_t>({wanted, params.n_batch, n_ctx}))));
   return upstream;
 }
 

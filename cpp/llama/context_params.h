@@ -19,4 +19,7 @@ std::int32_t n_sequence_ids(const llama_model *model, const ContextParams &param
 
 llama_context_params upstream_context_params(const ContextParams &params);
 
+// The same with the ids and the rows of logits that a context of this model has. Likewise.
+llama_context_params sized_context_params(const llama_model *model, const ContextParams &params);
+
 } // namespace llamabox

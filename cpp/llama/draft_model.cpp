@@ -83,15 +83,20 @@ ModelParams draft_model_params(const LlamaParams &params) {
   return draft;
 }
 
-ContextParams draft_context_params(const LoadedContext &target) {
-  ContextParams draft = target.params();
-  draft.n_ctx = static_cast<std::int32_t>(llama_n_ctx(target.get()));
+ContextParams draft_context_params(const ContextParams &target, std::int32_t n_ctx) {
+  ContextParams draft = target;
+  draft.n_ctx = n_ctx;
   draft.n_batch = std::min(draft.n_batch, std::max(kMostRows, draft.n_slots));
   draft.n_ubatch = std::min(draft.n_ubatch, draft.n_batch);
   draft.n_draft_max = 0;
   draft.cache_type_k = draft.cache_type_v = "f16";
   draft.rope = {};
   return draft;
+}
+
+ContextParams draft_context_params(const LoadedContext &target) {
+  return draft_context_params(target.params(),
+                              static_cast<std::int32_t>(llama_n_ctx(target.get())));
 }
 
 LoadedDraft::LoadedDraft(const LlamaParams &params, const LoadedModel &model, LoadedContext &target)

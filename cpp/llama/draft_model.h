@@ -12,6 +12,7 @@
 #include "model/vocab.h"
 #include "spec/proposer.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,7 @@ std::string vocab_difference(const llama_vocab *target, const llama_vocab *draft
 
 // How a model beside the one that is served is loaded, and the context that it drafts in.
 ModelParams draft_model_params(const LlamaParams &params);
+ContextParams draft_context_params(const ContextParams &target, std::int32_t n_ctx);
 ContextParams draft_context_params(const LoadedContext &target);
 
 class LoadedDraft {

@@ -54,6 +54,20 @@ void fit_batch_to(const ProjectorParams &projector, ContextParams &context) {
   }
 }
 
+std::uint64_t projector_bytes(const LlamaParams &params) {
+  LlamaParams quiet = params;
+  quiet.context.warmup = false;
+  resolve_threads(quiet.context);
+  const mtmd_context_params upstream = upstream_params(quiet, nullptr);
+  if (upstream.device == nullptr) {
+    return 0;
+  }
+  const auto by_device =
+      mtmd_get_memory_usage(params.projector.path.c_str(), upstream).backend_mem_usage;
+  const auto found = by_device.find(upstream.device);
+  return found == by_device.end() ? 0 : found->second;
+}
+
 LlamaMedia::LlamaMedia(LoadedModel &model, LoadedContext &context, const LlamaParams &params)
     : text_(context), n_audio_max_(params.projector.n_audio_max),
       mixes_(context.mixes_embeddings(model)),

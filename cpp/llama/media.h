@@ -15,6 +15,7 @@
 
 #include "mtmd.h"
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,10 @@ namespace llamabox {
 
 // Raises the batch to what the projector's pictures take at once. Nothing is loaded.
 void fit_batch_to(const ProjectorParams &projector, ContextParams &context);
+
+// What a projector takes of the device it runs on; 0 where that is the CPU. Nothing is loaded.
+// REQUIRES: check_projector() accepts it.
+std::uint64_t projector_bytes(const LlamaParams &params);
 
 class LlamaMedia final : public MediaEncoder {
 public:

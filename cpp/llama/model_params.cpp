@@ -60,21 +60,26 @@ ggml_backend_dev_t find_gpu(const std::string &name) {
                        (names.empty() ? "this machine has none" : names) + ")");
 }
 
-// What layers can be offloaded to, in the order of --device, else in that of the registry.
-std::vector<ggml_backend_dev_t> used_gpus(const ModelParams &params) {
-  std::vector<ggml_backend_dev_t> used;
-  if (params.devices) {
-    for (const std::string &name : *params.devices) {
-      used.push_back(find_gpu(name));
-    }
-    return used;
+std::vector<ggml_backend_dev_t> named_gpus(const std::vector<std::string> &names) {
+  std::vector<ggml_backend_dev_t> found;
+  for (const std::string &name : names) {
+    found.push_back(find_gpu(name));
   }
+  return found;
+}
+
+std::vector<ggml_backend_dev_t> all_gpus() {
+  std::vector<ggml_backend_dev_t> found;
   for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
     if (is_gpu(ggml_backend_dev_get(i))) {
-      used.push_back(ggml_backend_dev_get(i));
+      found.push_back(ggml_backend_dev_get(i));
     }
   }
-  return used;
+  return found;
+}
+
+bool offloads_nothing(const ModelParams &params) {
+  return params.n_gpu_layers == 0 && params.placements.empty();
 }
 
 bool has_split_buffers(ggml_backend_dev_t dev) {
@@ -148,11 +153,19 @@ struct ValueWriter {
 
 } // namespace
 
+std::vector<ggml_backend_dev_t> used_devices(const ModelParams &params) {
+  std::vector<ggml_backend_dev_t> used = params.devices ? named_gpus(*params.devices) : all_gpus();
+  if (offloads_nothing(params)) {
+    used.clear();
+  }
+  return used;
+}
+
 ggml_backend_dev_t projector_device(const ModelParams &params) {
   if (params.n_gpu_layers == 0) {
     return nullptr;
   }
-  const std::vector<ggml_backend_dev_t> used = used_gpus(params);
+  const std::vector<ggml_backend_dev_t> used = used_devices(params);
   const auto main_gpu = static_cast<std::size_t>(params.main_gpu);
   return main_gpu < used.size() ? used[main_gpu] : nullptr;
 }
@@ -171,12 +184,10 @@ UpstreamModelParams::UpstreamModelParams(const ModelParams &params)
 }
 
 void UpstreamModelParams::take_devices(const ModelParams &params) {
-  if (!params.devices) {
+  if (!params.devices && !offloads_nothing(params)) {
     return;
   }
-  for (const std::string &name : *params.devices) {
-    devices_.push_back(find_gpu(name));
-  }
+  devices_ = used_devices(params);
   devices_.push_back(nullptr);
   upstream_.devices = devices_.data();
 }
@@ -184,7 +195,7 @@ void UpstreamModelParams::take_devices(const ModelParams &params) {
 void UpstreamModelParams::take_split(const ModelParams &params) {
   upstream_.split_mode = split_mode(params.split_mode);
   upstream_.main_gpu = params.main_gpu;
-  const std::vector<ggml_backend_dev_t> used = used_gpus(params);
+  const std::vector<ggml_backend_dev_t> used = used_devices(params);
   const std::size_t n_gpus = used.size();
   check_split_mode(params.split_mode, used);
   if (params.main_gpu < 0 || (n_gpus > 0 && static_cast<std::size_t>(params.main_gpu) >= n_gpus)) {

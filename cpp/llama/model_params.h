@@ -11,6 +11,11 @@
 
 namespace llamabox {
 
+// What layers are offloaded to, in the order of --device, else in that of the registry. None with 0
+// layers, so that no memory of a device is touched, unless an option places tensors there.
+// REQUIRES: init_backends(). ERRORS: Error(kLoadFailed) for a name that is none.
+std::vector<ggml_backend_dev_t> used_devices(const ModelParams &params);
+
 // Where a projector runs: the main GPU among the devices used; null is the CPU.
 ggml_backend_dev_t projector_device(const ModelParams &params);
 

@@ -21,6 +21,7 @@ __all__: list[str] = [
     "ContextParams",
     "Continuation",
     "Device",
+    "DeviceRoom",
     "DraftModelParams",
     "EncodeKind",
     "EncodeRequest",
@@ -57,6 +58,8 @@ __all__: list[str] = [
     "ModelParams",
     "Models",
     "Numa",
+    "Offload",
+    "OffloadPlan",
     "PairPrompt",
     "Pixels",
     "Pooling",
@@ -106,6 +109,7 @@ __all__: list[str] = [
     "load_backend",
     "load_image_model",
     "load_models",
+    "plan_offload",
     "send_log_lines",
     "system_info",
 ]
@@ -2047,6 +2051,82 @@ class LlamaParams:
     @property
     def projector(self) -> ProjectorParams: ...
 
+class Offload:
+    """
+    Members:
+
+      UNMEASURED
+
+      FITS
+
+      REDUCED
+
+      FIXED
+
+      UNSOLVED
+    """
+
+    FITS: typing.ClassVar[Offload]
+    FIXED: typing.ClassVar[Offload]
+    REDUCED: typing.ClassVar[Offload]
+    UNMEASURED: typing.ClassVar[Offload]
+    UNSOLVED: typing.ClassVar[Offload]
+    __members__: typing.ClassVar[dict[str, Offload]]
+    @typing.overload
+    def __eq__(self, other: Offload) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Offload) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class DeviceRoom:
+    """
+    What a plan finds and puts on one device.
+    """
+    @property
+    def asked_bytes(self) -> int: ...
+    @property
+    def free_bytes(self) -> int: ...
+    @property
+    def given_bytes(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def spare_bytes(self) -> int: ...
+
+class OffloadPlan:
+    """
+    How much of a model its devices hold.
+    """
+    @property
+    def devices(self) -> list[DeviceRoom]: ...
+    @property
+    def n_ctx(self) -> int: ...
+    @property
+    def n_layers_asked(self) -> int: ...
+    @property
+    def n_layers_cut(self) -> int: ...
+    @property
+    def n_layers_given(self) -> int: ...
+    @property
+    def outcome(self) -> Offload: ...
+    @property
+    def params(self) -> LlamaParams: ...
+
 class LogLevel:
     """
     Members:
@@ -2235,6 +2315,11 @@ def load_image_model(params: ImageModelParams) -> ImageModel:
 def load_models(params: LlamaParams) -> Models:
     """
     Load a model file; takes seconds to minutes and lets other Python threads run.
+    """
+
+def plan_offload(params: LlamaParams) -> OffloadPlan:
+    """
+    What of a model its devices have room for; params of the plan are to be loaded.
     """
 
 def send_log_lines(fd: typing.SupportsInt | typing.SupportsIndex, least: LogLevel) -> None:

@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Protocol
@@ -56,8 +57,55 @@ class Plugin:
     needs: str
 
 
+class State(Enum):
+    """What became of a package."""
+
+    LOADED = "loaded"
+    # Another package of the same backend works.
+    NOT_NEEDED = "not needed"
+    NO_DEVICE = "finds no device"
+    BROKEN = "cannot be loaded"
+    LEFT_OUT = "left out"
+
+
+_LINES = {
+    State.LOADED: (logging.INFO, "backend loaded"),
+    State.NOT_NEEDED: (logging.INFO, "a backend's package is not needed"),
+    State.NO_DEVICE: (logging.WARNING, "a backend finds no device on this machine"),
+    State.BROKEN: (
+        logging.WARNING,
+        "a backend cannot be loaded, so its devices are not used",
+    ),
+    State.LEFT_OUT: (logging.ERROR, "a backend's package is left out"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one package, and why."""
+
+    state: State
+    # For the line in the log.
+    facts: Mapping[str, object]
+    # None where the package does not describe itself.
+    plugin: Plugin | None = None
+
+
 def load_plugins(core: BackendLoader, points: Iterable[EntryPoint] | None = None) -> list[Plugin]:
-    """Load what is installed, newest packages of a backend first; return what works.
+    """Load what is installed, with a line in the log for each package; return what works."""
+    loaded = []
+    for outcome in try_plugins(core, points):
+        level, text = _LINES[outcome.state]
+        _logger.log(level, text, extra=fields(**outcome.facts))
+        if outcome.state is State.LOADED and outcome.plugin is not None:
+            loaded.append(outcome.plugin)
+    return loaded
+
+
+def try_plugins(
+    core: BackendLoader, points: Iterable[EntryPoint] | None = None
+) -> Iterator[Outcome]:
+    """Load what is installed, newest packages of a backend first; yield what became of each.
 
     A further package of a backend that works is left alone. ``points`` replaces the installed ones
     in tests.
@@ -71,18 +119,16 @@ def load_plugins(core: BackendLoader, points: Iterable[EntryPoint] | None = None
             plugin = _read(point)
             if plugin.backend in loaded:
                 used = loaded[plugin.backend].package
-                _logger.info(
-                    "a backend's package is not needed",
-                    extra=fields(package=plugin.package, used=used),
-                )
+                yield Outcome(State.NOT_NEEDED, {"package": plugin.package, "used": used}, plugin)
                 continue
             _check(plugin, core.build_info(), version("llamabox"))
         except UnfitPluginError as error:
-            _logger.error("a backend's package is left out", extra=fields(reason=str(error)))
+            yield Outcome(State.LEFT_OUT, {"reason": str(error)})
             continue
-        if _load(core, plugin):
+        outcome = _load(core, plugin)
+        if outcome.state is State.LOADED:
             loaded[plugin.backend] = plugin
-    return list(loaded.values())
+        yield outcome
 
 
 def _newest_first(points: Iterable[EntryPoint]) -> Iterator[EntryPoint]:
@@ -134,20 +180,13 @@ def _check(plugin: Plugin, build: Mapping[str, str], own_version: str) -> None:
         )
 
 
-def _load(core: BackendLoader, plugin: Plugin) -> bool:
+def _load(core: BackendLoader, plugin: Plugin) -> Outcome:
     named = {"package": plugin.package, "version": plugin.version}
     try:
         backend, n_devices = core.load_backend(str(plugin.library))
     except LlamaboxError as error:
-        _logger.warning(
-            "a backend cannot be loaded, so its devices are not used",
-            extra=fields(**named, needs=plugin.needs, reason=error.message),
-        )
-        return False
+        facts = {**named, "needs": plugin.needs, "reason": error.message}
+        return Outcome(State.BROKEN, facts, plugin)
     if n_devices == 0:
-        _logger.warning(
-            "a backend finds no device on this machine", extra=fields(**named, needs=plugin.needs)
-        )
-        return False
-    _logger.info("backend loaded", extra=fields(**named, backend=backend, devices=n_devices))
-    return True
+        return Outcome(State.NO_DEVICE, {**named, "needs": plugin.needs}, plugin)
+    return Outcome(State.LOADED, {**named, "backend": backend, "devices": n_devices}, plugin)

@@ -35,6 +35,10 @@ _logger = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with the words after its name (those of the process) and return its code."""
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["doctor"]:
+        from llamabox import doctor
+
+        return doctor.main(words[1:])
     try:
         command_line = parse(words, os.environ)
     except UsageError as error:

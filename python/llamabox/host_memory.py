@@ -17,7 +17,7 @@ def available_bytes(root: Path = Path("/")) -> int:
     """
     found = _AVAILABLE.search(_read(root / "proc/meminfo"))
     free = int(found[1]) * 1024 if found else 0
-    for folder in _group_folders(root):
+    for folder in group_folders(root, "memory"):
         limit, used = _read(folder / "memory.max").strip(), _read(folder / "memory.current").strip()
         if not limit:
             limit = _read(folder / "memory.limit_in_bytes").strip()
@@ -32,12 +32,14 @@ def default_cache_mib(n_available: int) -> int:
     return min(_MAX_CACHE_BYTES, n_available // _CACHE_SHARE) // _MIB
 
 
-def _group_folders(root: Path) -> list[Path]:
-    """The folders of the process's control groups (both versions), up to the roots."""
+def group_folders(root: Path, controller: str) -> list[Path]:
+    """The folders of the process's control groups (both versions) that may limit something, up to
+    the roots.
+    """
     folders = []
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
+        if controllers and controller not in controllers.split(","):
             continue
         base = root / "sys/fs/cgroup" / controllers
         group = base / path.lstrip("/")

@@ -16,6 +16,7 @@ from llamabox.engine import CoreModule, Engine
 from llamabox.errors import InvalidArgumentError, LoadFailedError
 from llamabox.host_memory import available_bytes, default_cache_mib
 from llamabox.log import fields
+from llamabox.offload import report, warn_without_device
 from llamabox.slot_files import slot_folder
 from llamabox.upstream_log import least_level
 
@@ -41,7 +42,10 @@ def load_engine(
     Raises LoadFailedError or InvalidArgumentError with one sentence for the user.
     """
     folder = slot_folder(config, _core.build_info()["llama_cpp_build"])
-    models = _core.load_models(llama_params(config))
+    warn_without_device(config, _core.list_devices)
+    plan = _core.plan_offload(llama_params(config))
+    report(plan)
+    models = _core.load_models(plan.params)
     if default_sampling is not None:
         _check_sampling(models, default_sampling(_core))
     params = _core.EngineParams(

@@ -7,6 +7,10 @@ from llamabox.option_table import OPTIONS
 from llamabox.options import Assign, Group, Option, Store, Words
 
 _NAMES_WIDTH = 48
+_USAGE = (
+    "usage: llama-box [options]",
+    "       llama-box doctor [--json]    what this machine has for it, and what is wrong",
+)
 _ENVIRONMENT = (
     "Every option that sets something is also read from the environment, under the command line;",
     "LLAMA_BOX_CTX_SIZE=8192 is --ctx-size 8192. Flags without a value take 1, true, on, or 0,",
@@ -19,12 +23,12 @@ def help_text(word: str | None = None) -> str:
 
     With ``word`` only the options whose names or description contain it, in either case.
     """
-    lines = ["usage: llama-box [options]"]
+    lines = list(_USAGE)
     for group in Group:
         rows = [_row(o) for o in OPTIONS if o.group is group and _matches(o, word)]
         if rows:
             lines += ["", f"{group.value}:", "", *rows]
-    if len(lines) == 1:
+    if len(lines) == len(_USAGE):
         lines += ["", f"no option matches {word!r}"]
     if not word:
         lines += ["", *_ENVIRONMENT]

@@ -9,7 +9,8 @@ from pathlib import Path
 from api_harness import chat, completion, samples
 from conftest import StartServer
 
-_DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
+_ROOT = Path(__file__).parents[3]
+_DASHBOARD = _ROOT / "docs" / "grafana-dashboard.json"
 _NAME = re.compile(r"(?:llamabox:|process_)[a-z_]+")
 
 
@@ -97,6 +98,16 @@ def test_the_dashboard_asks_only_for_metrics_that_exist(start_server: StartServe
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     named = {name for expression in asked for name in _NAME.findall(expression)}
     assert len(named) >= 15
+    assert named <= known
+
+
+def test_the_page_on_replicas_speaks_of_metrics_that_exist(start_server: StartServer) -> None:
+    server = start_server()
+    server.post("/v1/completions", completion())
+    known = {name.partition("{")[0] for name in samples(server)}
+    page = (_ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    named = set(_NAME.findall(page.partition("## Many replicas")[2]))
+    assert len(named) >= 7
     assert named <= known
 
 
