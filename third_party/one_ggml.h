@@ -8,6 +8,7 @@
 
 #include "ggml.h"
 
+#include "ggml-alloc.h"
 #include "ggml-backend.h"
 
 #undef GGML_MAX_NAME
@@ -15,10 +16,19 @@
 
 // Throws where the image is no longer wanted or the computation fails.
 ggml_status llamabox_image_compute(ggml_backend_t backend, ggml_cgraph *graph);
+ggml_gallocr_t llamabox_image_allocator(ggml_backend_buffer_type_t type);
+// These throw where there is no such memory; some callers assert that there is a result.
+bool llamabox_image_reserve(ggml_gallocr_t allocator, ggml_cgraph *graph);
+bool llamabox_image_allocate(ggml_gallocr_t allocator, ggml_cgraph *graph);
+ggml_backend_buffer_t llamabox_image_tensors(ggml_context *context, ggml_backend_t backend);
 // A part of a model by its number in cpp/image/ggml_hooks.h.
 ggml_backend_t llamabox_image_device(int part);
 
 #define ggml_backend_graph_compute llamabox_image_compute
+#define ggml_gallocr_new llamabox_image_allocator
+#define ggml_gallocr_reserve llamabox_image_reserve
+#define ggml_gallocr_alloc_graph llamabox_image_allocate
+#define ggml_backend_alloc_ctx_tensors llamabox_image_tensors
 #define ggml_backend_init_by_name(name, params) ((void)(name), llamabox_image_device(0))
 #define ggml_log_set(callback, data) ((void)(callback), (void)(data))
 

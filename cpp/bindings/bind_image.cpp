@@ -223,7 +223,7 @@ void register_params(py::module_ &m) {
                 Field{"loras", &P::loras}, Field{"n_threads", &P::n_threads},
                 Field{"upscale_repeats", &P::upscale_repeats}, Field{"vae_tiling", &P::vae_tiling},
                 Field{"flash_attn", &P::flash_attn}, Field{"use_mmap", &P::use_mmap},
-                Field{"warmup", &P::warmup});
+                Field{"warmup", &P::warmup}, Field{"n_memory_bytes", &P::n_memory_bytes});
 }
 
 #ifdef LLAMABOX_FAKE_MODELS

@@ -1,11 +1,13 @@
 #include "image/ggml_hooks.h"
 
 #include "base/error.h"
+#include "image/compute_memory.h"
 
+#include "ggml-alloc.h"
 #include "ggml-backend.h"
 
 #include <array>
-#include <cstddef>
+#include <new>
 #include <utility>
 
 namespace llamabox {
@@ -22,6 +24,25 @@ std::array<std::string, kImageParts> &device_names() {
 std::function<void()> &device_check() {
   static std::function<void()> check;
   return check;
+}
+
+ComputeMemory &compute_memory() {
+  static ComputeMemory memory;
+  return memory;
+}
+
+// What loading says of it, and an image that fails.
+class NoMemory final : public std::bad_alloc {
+public:
+  const char *what() const noexcept override { return "there is not enough memory"; }
+};
+
+// A server that is gone has no memory either.
+void require_memory(bool is_there) {
+  check_devices();
+  if (!is_there) {
+    throw NoMemory{};
+  }
 }
 
 // Asked by the CPU's backend between the nodes of a graph.
@@ -53,6 +74,8 @@ void set_image_devices(const std::vector<std::string> &names) {
   }
 }
 
+void set_compute_limit(std::size_t n_bytes) { compute_memory().set_limit(n_bytes); }
+
 void set_device_check(std::function<void()> check) { device_check() = std::move(check); }
 
 void check_devices() {
@@ -80,6 +103,7 @@ std::vector<std::string> gpu_names() {
 CancelScope::CancelScope(std::function<bool()> is_cancelled) {
   is_cancelled_now = std::move(is_cancelled);
   has_computed = false;
+  compute_memory().begin_image();
 }
 
 CancelScope::~CancelScope() { is_cancelled_now = nullptr; }
@@ -107,6 +131,34 @@ ggml_status llamabox_image_compute(ggml_backend_t backend, ggml_cgraph *graph) {
                           std::string("the computation failed: ") + ggml_status_to_string(status));
   }
   return status;
+}
+
+ggml_gallocr_t llamabox_image_allocator(ggml_backend_buffer_type_t type) {
+  ggml_gallocr_t allocator = ggml_gallocr_new(type);
+  llamabox::compute_memory().note_allocator(allocator, ggml_backend_buft_is_host(type));
+  return allocator;
+}
+
+bool llamabox_image_reserve(ggml_gallocr_t allocator, ggml_cgraph *graph) {
+  llamabox::compute_memory().measure(allocator, graph);
+  llamabox::require_memory(ggml_gallocr_reserve(allocator, graph));
+  return true;
+}
+
+bool llamabox_image_allocate(ggml_gallocr_t allocator, ggml_cgraph *graph) {
+  // One that an image was given up with grows here, where its caller does not reserve again.
+  if (!llamabox::compute_memory().is_measured(allocator)) {
+    llamabox_image_reserve(allocator, graph);
+  }
+  llamabox::require_memory(ggml_gallocr_alloc_graph(allocator, graph));
+  return true;
+}
+
+ggml_backend_buffer_t llamabox_image_tensors(ggml_context *context, ggml_backend_t backend) {
+  ggml_backend_buffer_t buffer = ggml_backend_alloc_ctx_tensors(context, backend);
+  // Of no tensors there is no buffer.
+  llamabox::require_memory(buffer != nullptr || ggml_get_first_tensor(context) == nullptr);
+  return buffer;
 }
 
 ggml_backend_t llamabox_image_device(int part) {

@@ -1,11 +1,13 @@
 // What stable-diffusion.cpp calls in place of ggml (third_party/one_ggml.h): which device each part
-// of a model uses, and the end of a computation that nobody wants or that cannot be believed.
-// Thread rule: one model at a time; set_image_devices and set_device_check before it is loaded,
-// CancelScope on the thread that computes.
-// Guarantee: Cancelled and Error leave upstream through frames that own what they hold.
-// Covered by tests/py/api/test_real_images.py.
+// of a model uses, and the end of a computation that nobody wants, that there is no memory for or
+// that cannot be believed.
+// Thread rule: one model at a time; what is set is set before it is loaded, CancelScope on the
+// thread that computes.
+// Guarantee: Cancelled, Error and std::bad_alloc leave upstream through frames that own what they
+// hold. Covered by tests/py/api/test_real_images.py, test_image_rpc.py and test_image_model.py.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -22,6 +24,10 @@ void set_image_devices(const std::vector<std::string> &names);
 
 // The devices that parts can go to: RPC servers first, then this machine's GPUs.
 std::vector<std::string> gpu_names();
+
+// The most of this machine's memory that one computation may take, 0 for any amount; a larger one
+// ends its image with Error(kInvalidArgument).
+void set_compute_limit(std::size_t n_bytes);
 
 // `check` throws where a device has been lost, whose results are then none.
 void set_device_check(std::function<void()> check);

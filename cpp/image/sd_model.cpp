@@ -11,6 +11,7 @@
 #include "ggml.h"
 #include "stable-diffusion.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -285,6 +286,8 @@ Pixels SdModel::upscaled(Pixels pixels) const {
 std::unique_ptr<ImageModel> load_sd_model(const ImageModelParams &params,
                                           std::function<void()> check_devices) {
   const CheckedFiles checked = check_image_files(params);
+  const std::uint64_t n_used = std::min(params.n_memory_bytes, checked.n_bytes);
+  set_compute_limit(static_cast<std::size_t>(params.n_memory_bytes - n_used));
   set_device_check(std::move(check_devices));
   sd_set_log_callback(on_log, nullptr);
   sd_set_progress_callback(on_progress, nullptr);

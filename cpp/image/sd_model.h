@@ -48,6 +48,9 @@ struct ImageModelParams {
   bool flash_attn = false;
   bool use_mmap = true;
   bool warmup = true; // one step before the first request
+  // Of this machine's memory, for the model and its images; 0: not known. An image that needs more
+  // at once than the model leaves is refused.
+  std::uint64_t n_memory_bytes = 0;
 };
 
 // `check_devices` throws where a device has been lost; the threads that load and that compute call

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llamabox import _core
 from llamabox.config import ServerConfig
 from llamabox.errors import UnsupportedError
+from llamabox.host_memory import available_bytes
 from llamabox.image_engine import ImageEngine
 from llamabox.image_model_values import image_compute, image_files, image_placement
 
@@ -31,5 +32,6 @@ def image_model_params(config: ServerConfig) -> _core.ImageModelParams:
             _core.ImageLoraInfo(path=path, scale=scale * weight)
             for path, scale in config.adapters.loras
         ],
+        n_memory_bytes=available_bytes(),
         **image_compute(config),
     )

@@ -106,3 +106,19 @@ def test_a_lost_server_ends_requests_with_503_and_is_joined_again(
     assert server.stop() == 0
     assert again.stop() == 0
     assert lenders[0].stop() == 0
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_server_lost_between_images_is_a_503(files: dict[str, Path], part: int) -> None:
+    """Its memory is missed before anything is computed; the first has the text encoder and the
+    decoder, the second the diffusion model."""
+    lenders = _lenders(2)
+    server = _served(files, lenders, "--tensor-split", "1,1", "--lora-init-without-apply")
+    _made(server)
+    lenders[part].kill()
+    answer = Post(server, "/v1/images/generations", wanted()).rest()
+    assert answer.startswith(b"HTTP/1.1 503"), answer
+    assert f"the RPC server {lenders[part].endpoint} was lost".encode() in answer
+    server.wait_for(r"msg=\"(worker died)\".* reason=\"an RPC server was lost\"")
+    assert server.stop() == 0
+    assert lenders[1 - part].stop() == 0
