@@ -1,6 +1,7 @@
 #include "fake_models.h"
 
 #include "base/error.h"
+#include "spec/draft_proposer.h"
 
 #include <algorithm>
 #include <chrono>
@@ -134,6 +135,21 @@ private:
 
 struct FakeOwner final : ModelOwner {};
 
+// As sure as the model itself, as long as its memory follows. `vocab` outlives it.
+std::unique_ptr<Proposer> make_drafter(FakeModelParams params, const Vocab &vocab) {
+  params.drafts = false;
+  params.n_cells = params.n_slots * params.n_ctx;
+  params.step_us = 0;
+  const auto models = load_fake_models(params);
+  DraftProposerParts parts;
+  parts.runner = std::move(models->runner);
+  parts.kv = std::move(models->kv);
+  parts.clock = std::make_unique<FakeClock>();
+  parts.vocab = &vocab;
+  parts.n_seqs = params.n_slots;
+  return std::make_unique<DraftProposer>(std::move(parts));
+}
+
 } // namespace
 
 RunnerLimits FakeRunner::limits() const {
@@ -263,6 +279,9 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   models->info.pooling = params.texts.embeds ? (is_pooled ? "mean" : "none") : "";
   models->kv = std::move(kv);
   models->runner = std::move(runner);
+  if (params.drafts) {
+    models->proposer = make_drafter(params, *models->vocab);
+  }
   return models;
 }
 

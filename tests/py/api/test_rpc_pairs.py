@@ -1,0 +1,114 @@
+"""A model on an RPC server, together with each other feature: the texts of a local one."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from box_process import TIMEOUT_S, Box
+from fake_core import ROOT
+from real_core import provide_core
+from rpc_box import RpcBox
+
+provide_core()
+
+_MODELS = ROOT / "tests" / "models"
+_COMMON = "Here is a list of rules. Be brief. Be kind. Be clear. " * 3
+_PROMPTS = [_COMMON + f"Number {7 * i}: tell me a story." for i in range(4)]
+# The same for all features. The cells hold half of what requests that run side by side need.
+_WORDS = (
+    "-c", "384", "-np", "4", "-t", "1", "--poll", "0", "--cache-ram", "64",
+    "--no-flash-attn", "-ctk", "f32", "-ctv", "f32",
+    "--context-shift", "--tokens-per-second", "1000000",
+    "--lora", str(_MODELS / "lora-a.gguf"), "--lora-init-without-apply",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """Requests that need the feature."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    at_once: bool = False
+    rounds: int = 1
+
+
+CASES = {
+    "prefix and park": Case(rounds=2),
+    "preempt": Case(fields={"max_tokens": 96}, at_once=True, rounds=2),
+    "shift": Case(fields={"max_tokens": 340, "ignore_eos": True}),
+    "choices": Case(fields={"n": 3, "seed": 5, "temperature": 0.8}),
+    "grammar": Case(fields={"grammar": 'root ::= [a-z]+ (" " [a-z]+)* "."'}),
+    "lora": Case(fields={"lora": [{"id": 0, "scale": 0.5}]}),
+    "rate": Case(headers={"X-Request-Tokens-Per-Second": "500"}),
+    "salt": Case(fields={"cache_salt": "mine"}, rounds=2),
+    "slot": Case(fields={"id_slot": 2}, rounds=2),
+}
+
+
+@pytest.fixture(scope="module")
+def lender() -> Iterator[RpcBox]:
+    box = RpcBox()
+    yield box
+    assert box.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def both(lender: RpcBox) -> Iterator[tuple[Box, Box]]:
+    """The same server, local and over RPC."""
+    servers = Box(*_WORDS), Box(*_WORDS, "--rpc", lender.endpoint)
+    yield servers
+    for server in servers:
+        assert server.stop() == 0
+
+
+def ask(server: Box, prompt: str, case: Case) -> list[str]:
+    """The texts of all choices."""
+    body = {"prompt": prompt, "max_tokens": 24, "temperature": 0, **case.fields}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}/v1/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", **case.headers},
+    )
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
+        return [choice["text"] for choice in json.load(reply)["choices"]]
+
+
+def ask_all(server: Box, case: Case) -> list[list[list[str]]]:
+    with ThreadPoolExecutor(len(_PROMPTS) if case.at_once else 1) as pool:
+        return [
+            list(pool.map(lambda prompt: ask(server, prompt, case), _PROMPTS))
+            for _ in range(case.rounds)
+        ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_over_rpc_each_feature_gives_the_local_text(both: tuple[Box, Box], name: str) -> None:
+    local, remote = (ask_all(server, CASES[name]) for server in both)
+    assert remote == local
+    assert all(text for texts in local for choices in texts for text in choices)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-md", str(_MODELS / "draft.gguf"), "--draft-p-min", "0", "--draft-max", "4"),
+        ("--lookup-ngram-min", "2", "--draft-max", "4"),
+    ],
+    ids=["draft", "lookup"],
+)
+def test_drafts_over_rpc_give_the_local_text(
+    lender: RpcBox, both: tuple[Box, Box], words: tuple[str, ...]
+) -> None:
+    server = Box(*_WORDS, *words, "--rpc", lender.endpoint)
+    try:
+        assert ask_all(server, Case()) == ask_all(both[0], Case())
+    finally:
+        assert server.stop() == 0
