@@ -25,7 +25,7 @@ Context make_context(llama_model *model, std::int32_t n_cells, std::int32_t n_th
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(n_cells);
   params.n_batch = 2048;
-  params.n_ubatch = 512;
+  params.n_ubatch = 64; // the mask of an ubatch has a number for each cell and row
   params.n_seq_max = kIds;
   params.n_outputs_max = kIds;
   params.n_threads = params.n_threads_batch = n_threads;

@@ -1,7 +1,7 @@
 #include "fake_models.h"
 
 #include "base/error.h"
-#include "spec/draft_proposer.h"
+#include "fake_drafter.h"
 
 #include <algorithm>
 #include <chrono>
@@ -133,21 +133,18 @@ private:
   FakeMediaParams media_;
 };
 
-struct FakeOwner final : ModelOwner {};
+struct FakeOwner final : ModelOwner {
+  std::unique_ptr<Models> drafter; // the proposer reads its vocabulary
+};
 
-// As sure as the model itself, as long as its memory follows. `vocab` outlives it.
-std::unique_ptr<Proposer> make_drafter(FakeModelParams params, const Vocab &vocab) {
+// As sure as the model itself, as long as its memory follows.
+void add_drafter(FakeModelParams params, FakeOwner &owner, Models &models) {
   params.drafts = false;
   params.n_cells = params.n_slots * params.n_ctx;
   params.step_us = 0;
-  const auto models = load_fake_models(params);
-  DraftProposerParts parts;
-  parts.runner = std::move(models->runner);
-  parts.kv = std::move(models->kv);
-  parts.clock = std::make_unique<FakeClock>();
-  parts.vocab = &vocab;
-  parts.n_seqs = params.n_slots;
-  return std::make_unique<DraftProposer>(std::move(parts));
+  FakeDrafter drafter = make_fake_drafter(params);
+  models.proposer = std::move(drafter.proposer);
+  owner.drafter = std::move(drafter.models);
 }
 
 } // namespace
@@ -260,7 +257,11 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   if (handles) {
     *handles = {kv.get(), runner.get(), texts.get(), nullptr};
   }
-  models->owner = std::make_unique<FakeOwner>();
+  auto owner = std::make_unique<FakeOwner>();
+  if (params.drafts) {
+    add_drafter(params, *owner, *models);
+  }
+  models->owner = std::move(owner);
   models->vocab = std::make_unique<FakeVocab>();
   models->encoder = std::make_unique<FakeEncoder>(params.media);
   if (params.media.is_there) {
@@ -279,9 +280,6 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   models->info.pooling = params.texts.embeds ? (is_pooled ? "mean" : "none") : "";
   models->kv = std::move(kv);
   models->runner = std::move(runner);
-  if (params.drafts) {
-    models->proposer = make_drafter(params, *models->vocab);
-  }
   return models;
 }
 
