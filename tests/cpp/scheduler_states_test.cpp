@@ -1,5 +1,5 @@
-// Prefixes on every kind of memory: where a sequence cannot go back or share at any place, states are
-// kept on the way.
+// Prefixes on every kind of memory: where a sequence cannot go back or share at any place, states
+// are kept on the way.
 #include "rig.h"
 
 #include <doctest/doctest.h>

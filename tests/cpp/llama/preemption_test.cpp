@@ -1,5 +1,5 @@
 // Memory for half of the requests: sequences give way and come back. Every row of logits is that of
-// the undisturbed run up to rounding. That samplers stay where they were is in scheduler_parking_test.
+// the undisturbed run up to rounding. That samplers stay where they were: scheduler_parking_test.
 #include "trails.h"
 
 using namespace llamabox;

@@ -98,8 +98,8 @@ inline float difference(std::span<const float> expected, std::span<const float> 
 
 // What rounding may make of that, since ggml takes other kernels for one row than for several. The
 // input of 8-bit weights is cut to 8 bits, where a last-bit difference becomes a step: measured up
-// to 1.5 %, against 0.1 % for 16-bit weights, whose models show one wrong token of the prompt (0.2 %
-// and more).
+// to 1.5 %, against 0.1 % for 16-bit weights, whose models show one wrong token of the prompt
+// (0.2 % and more).
 inline float rounding_of(const Models &models) {
   const bool has_8_bit_weights = 2 * models.info.size_bytes < 3 * models.info.n_params;
   return has_8_bit_weights ? 0.03F : 0.0015F;

@@ -1,7 +1,7 @@
-// Runs requests through a scheduler on a real model and notes every row of logits that a token was
-// chosen from, so that a wrong, stale or lost cell shows long before it changes a text. A second run
-// follows the tokens of the first one, whatever rounding makes of a near tie, so all of its rows can
-// be compared.
+// Runs requests through a scheduler on a real model and notes every row of logits that a token
+// was chosen from, so that a wrong, stale or lost cell shows long before it changes a text. Another
+// run follows the tokens of the first one, whatever rounding makes of a near tie: all of its rows
+// can be compared.
 // Thread rule: test code, one thread. Covered by its users.
 #pragma once
 
