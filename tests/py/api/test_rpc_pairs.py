@@ -17,6 +17,7 @@ from PIL import Image
 
 from box_process import TIMEOUT_S, Box
 from fake_core import ROOT
+from llamabox.models import DEMO_MODEL
 from real_core import provide_core
 from rpc_box import RpcBox
 
@@ -27,8 +28,8 @@ _RULES = "Here is a list of rules. Be brief. Be kind. Be clear. " * 6
 _PROMPTS = [f"Number {7 * i}. {_RULES} Tell me a story." for i in range(4)]
 # The same for all features. The cells hold half of what requests that run side by side need.
 _WORDS = (
-    "-c", "384", "-np", "4", "-t", "1", "--poll", "0", "--cache-ram", "64", "--metrics",
-    "--no-flash-attn", "-ctk", "f32", "-ctv", "f32",
+    "-m", str(DEMO_MODEL), "-c", "384", "-np", "4", "-t", "1", "--poll", "0", "--metrics",
+    "--cache-ram", "64", "--no-flash-attn", "-ctk", "f32", "-ctv", "f32",
     "--context-shift", "--tokens-per-second", "1000000",
     "--lora", str(_MODELS / "lora-a.gguf"), "--lora-init-without-apply",
     "--mmproj", str(_MODELS / "mmproj-mlp.gguf"),
