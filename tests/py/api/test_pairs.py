@@ -3,7 +3,7 @@
 A feature is a row of FEATURES: what it sets on the fake model, the engine and the requests. The
 fake model's next token depends on all that its memory holds for a sequence, so a wrong, stale or
 lost cell changes a text. A shift keeps the prompts here: what is moved behind them nobody shares,
-so that a text is the same whoever has its prompt too. A model over RPC is in test_rpc_pairs.py.
+so that a text is the same whoever has its prompt too.
 """
 
 from __future__ import annotations
