@@ -1,5 +1,9 @@
 // A bare llama_decode loop: the speed a server could reach if serving cost nothing. Upstream's C
 // API only. Greedy, S sequences in step, prompts of random tokens; prints one line of key=value.
+// With --retained N beside what N sequences that have ended left in KV. With --seq-costs 1 it
+// prints what seq_cp and seq_rm cost instead (seq_costs.h).
+#include "seq_costs.h"
+
 #include "ggml-backend.h"
 #include "ggml-cpu.h"
 #include "llama.h"
@@ -21,7 +25,8 @@ namespace {
 
 constexpr const char *kUsage =
     "usage: step_bench -m FILE [-t N] [-c N] [-b N] [-ub N] [-np N] [-fa 0|1] [--poll N]\n"
-    "                  [-s SEQUENCES] [-p PROMPT_TOKENS] [-n NEW_TOKENS] [--ids LOW:HIGH]\n";
+    "                  [-s SEQUENCES] [-p PROMPT_TOKENS] [-n NEW_TOKENS] [--ids LOW:HIGH]\n"
+    "                  [--retained N] [--seq-costs 0|1]\n";
 
 struct Options {
   std::string model;
@@ -35,6 +40,8 @@ struct Options {
   std::int32_t n_sequences = 1; // sequences that run
   std::int32_t n_prompt = 64;   // tokens of each prompt
   std::int32_t n_new = 128;     // tokens each sequence generates
+  std::int32_t n_retained = 0;  // sequences that ended before, each of n_prompt tokens
+  std::int32_t seq_costs = 0;   // print_seq_costs() instead
   std::int32_t id_low = 300;    // prompts are made of token ids in [id_low, id_high)
   std::int32_t id_high = 1000;
 };
@@ -65,10 +72,18 @@ Options parse(int argc, char **argv) {
     std::int32_t *value;
   };
   const Number numbers[] = {
-      {"-t", &options.n_threads}, {"-c", &options.n_ctx},       {"-b", &options.n_batch},
-      {"-ub", &options.n_ubatch}, {"-np", &options.n_parallel}, {"-fa", &options.flash_attn},
-      {"--poll", &options.poll},  {"-s", &options.n_sequences}, {"-p", &options.n_prompt},
+      {"-t", &options.n_threads},
+      {"-c", &options.n_ctx},
+      {"-b", &options.n_batch},
+      {"-ub", &options.n_ubatch},
+      {"-np", &options.n_parallel},
+      {"-fa", &options.flash_attn},
+      {"--poll", &options.poll},
+      {"-s", &options.n_sequences},
+      {"-p", &options.n_prompt},
       {"-n", &options.n_new},
+      {"--retained", &options.n_retained},
+      {"--seq-costs", &options.seq_costs},
   };
   for (int i = 1; i < argc; i += 2) {
     const std::string_view flag = argv[i];
@@ -89,9 +104,10 @@ Options parse(int argc, char **argv) {
     }
   }
   const std::int64_t n_tokens = std::int64_t{options.n_prompt} + options.n_new;
+  const std::int64_t n_kept = std::int64_t{options.n_prompt} * options.n_retained;
   if (options.model.empty() || options.n_threads < 1 || options.n_prompt < 1 || options.n_new < 2 ||
-      options.n_sequences < 1 || options.n_sequences > options.n_parallel ||
-      n_tokens * options.n_sequences > options.n_ctx) {
+      options.n_sequences < 1 || options.n_sequences + options.n_retained > options.n_parallel ||
+      n_tokens * options.n_sequences + n_kept > options.n_ctx) {
     throw std::invalid_argument("a model, a thread, a prompt token, two new tokens and a sequence "
                                 "are needed; all sequences must fit into -np and -c");
   }
@@ -147,7 +163,7 @@ public:
       : options_(options), context_(context),
         n_vocab_(llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(context)))),
         batch_(llama_batch_init(options.n_batch, 0, 1)),
-        next_(static_cast<std::size_t>(options.n_sequences)) {
+        next_(static_cast<std::size_t>(options.n_sequences + options.n_retained)) {
     if (options_.id_high > n_vocab_) {
       throw std::invalid_argument("--ids exceeds the vocabulary");
     }
@@ -156,17 +172,10 @@ public:
   Loop(const Loop &) = delete;
   Loop &operator=(const Loop &) = delete;
 
-  void prefill() {
-    std::mt19937 random(1);
-    for (std::int32_t s = 0; s < options_.n_sequences; ++s) {
-      for (std::int32_t i = 0; i < options_.n_prompt; ++i) {
-        const auto n_ids = static_cast<std::uint32_t>(options_.id_high - options_.id_low);
-        const auto token = static_cast<llama_token>(random() % n_ids) + options_.id_low;
-        add(token, i, s, i + 1 == options_.n_prompt);
-      }
-    }
-    flush();
-  }
+  // What ended before, in the first cells.
+  void retain() { prefill(options_.n_sequences, options_.n_sequences + options_.n_retained); }
+
+  void prefill() { prefill(0, options_.n_sequences); }
 
   // One token more for each sequence.
   void step(std::int32_t n_done) {
@@ -177,6 +186,18 @@ public:
   }
 
 private:
+  void prefill(std::int32_t first, std::int32_t end) {
+    std::mt19937 random(1);
+    for (std::int32_t s = first; s < end; ++s) {
+      for (std::int32_t i = 0; i < options_.n_prompt; ++i) {
+        const auto n_ids = static_cast<std::uint32_t>(options_.id_high - options_.id_low);
+        const auto token = static_cast<llama_token>(random() % n_ids) + options_.id_low;
+        add(token, i, s, i + 1 == options_.n_prompt);
+      }
+    }
+    flush();
+  }
+
   void add(llama_token token, llama_pos pos, llama_seq_id seq, bool logits) {
     const std::int32_t i = batch_.n_tokens++;
     batch_.token[i] = token;
@@ -218,6 +239,14 @@ void run(const Options &options) {
   llama_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
   llama_backend_init();
   ggml_backend_load_all();
+  if (options.seq_costs != 0) {
+    const std::unique_ptr<llama_model, Free> model(
+        llama_model_load_from_file(options.model.c_str(), llama_model_default_params()));
+    if (!model) {
+      throw std::runtime_error("cannot load " + options.model);
+    }
+    return print_seq_costs(model.get(), options.n_threads);
+  }
   const Loaded loaded = load(options);
   const auto clock = [] { return std::chrono::steady_clock::now(); };
   const auto seconds = [](auto begin, auto end) {
@@ -230,6 +259,7 @@ void run(const Options &options) {
     llama_memory_clear(llama_get_memory(loaded.context.get()), false);
   }
   Loop loop(options, loaded.context.get());
+  loop.retain();
   const auto begin = clock();
   loop.prefill();
   const auto prefilled = clock();

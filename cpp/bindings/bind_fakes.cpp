@@ -26,8 +26,8 @@ void register_fakes(py::module_ &m) {
                 Field{"end_one_in", &F::end_one_in}, Field{"step_us", &F::step_us},
                 Field{"lost_after", &F::lost_after}, Field{"fixed_text", &F::fixed_text},
                 Field{"n_loras", &F::n_loras}, Field{"can_shift", &F::can_shift},
-                Field{"generates", &F::generates}, Field{"texts", &F::texts},
-                Field{"media", &F::media});
+                Field{"generates", &F::generates}, Field{"drafts", &F::drafts},
+                Field{"texts", &F::texts}, Field{"media", &F::media});
   m.def(
       "load_models", [](const FakeModelParams &params) { return load_fake_models(params); },
       py::arg("params"));

@@ -3,7 +3,7 @@
 // their beginning in common with one that is just being read wait until it is in KV.
 // Thread rule: engine thread. Guarantee: the sequence that is first in rank is never preempted, so
 // something always progresses (inv.progress).
-// Covered by admission_test and prefix_join_test.
+// Covered by admission_test, prefix_join_test and scheduler_states_test.
 #pragma once
 
 #include "engine/sequence.h"

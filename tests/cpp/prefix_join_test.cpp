@@ -1,11 +1,10 @@
-// Requests that begin alike read their common beginning once, whoever of them reads it.
+// Who waits for a prefill under way, and who takes it over. That requests which begin alike read it
+// once is in scheduler_states_test, on every kind of memory.
 #include "rig.h"
 
 #include <doctest/doctest.h>
 
-#include <numeric>
 #include <string>
-#include <vector>
 
 using namespace llamabox;
 
@@ -27,24 +26,6 @@ Request in_group(const std::string &prompt, const std::string &group) {
 }
 
 } // namespace
-
-TEST_CASE("sixteen requests with a common beginning prefill it once") {
-  Rig rig(large_model());
-  const std::string common(2048, 's');
-  std::vector<std::pair<RequestId, std::string>> asked;
-  for (int i = 0; i < 16; ++i) {
-    const std::string prompt = common + " question " + std::to_string(i);
-    asked.emplace_back(rig.generate(prompt, 8), prompt);
-  }
-  rig.run_until_idle();
-  for (const auto &[id, prompt] : asked) {
-    CHECK(rig.text(id) == alone(prompt, 8, large_model()));
-  }
-  const auto n_one = static_cast<double>(asked[0].second.size());
-  CHECK(static_cast<double>(rig.scheduler().stats().n_prompt_tokens) <= 1.15 * n_one);
-  CHECK(rig.scheduler().stats().n_joined_tokens > 15 * 2000);
-  CHECK(rig.done(asked[9].first).usage.n_cached >= 2048);
-}
 
 TEST_CASE("when the leader is cancelled, another one leads from where it was") {
   FakeModelParams model = large_model();

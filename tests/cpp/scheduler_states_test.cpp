@@ -1,4 +1,5 @@
-// Prefixes where a sequence cannot go back or share at any place: states kept on the way.
+// Prefixes on every kind of memory: where a sequence cannot go back or share at any place, states
+// are kept on the way.
 #include "rig.h"
 
 #include <doctest/doctest.h>
@@ -10,7 +11,7 @@ using namespace llamabox;
 
 namespace {
 
-constexpr KvKind kKinds[] = {KvKind::kRecurrent, KvKind::kHybrid, KvKind::kSplit,
+constexpr KvKind kKinds[] = {KvKind::kUnified, KvKind::kRecurrent, KvKind::kHybrid, KvKind::kSplit,
                              KvKind::kSlidingWindow};
 
 EngineParams with_ram() {
@@ -40,7 +41,7 @@ std::int32_t cached_of(Rig &rig, const std::string &prompt, std::int32_t max_tok
 
 } // namespace
 
-TEST_CASE("requests that begin alike read it once, also where ids do not share") {
+TEST_CASE("sixteen requests that begin alike read it once on every kind of memory") {
   for (const KvKind kind : kKinds) {
     CAPTURE(static_cast<int>(kind));
     Rig rig(model_of(kind, 16), with_ram());

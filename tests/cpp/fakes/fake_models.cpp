@@ -1,6 +1,7 @@
 #include "fake_models.h"
 
 #include "base/error.h"
+#include "fake_drafter.h"
 
 #include <algorithm>
 #include <chrono>
@@ -132,7 +133,19 @@ private:
   FakeMediaParams media_;
 };
 
-struct FakeOwner final : ModelOwner {};
+struct FakeOwner final : ModelOwner {
+  std::unique_ptr<Models> drafter; // the proposer reads its vocabulary
+};
+
+// As sure as the model itself, as long as its memory follows.
+void add_drafter(FakeModelParams params, FakeOwner &owner, Models &models) {
+  params.drafts = false;
+  params.n_cells = params.n_slots * params.n_ctx;
+  params.step_us = 0;
+  FakeDrafter drafter = make_fake_drafter(params);
+  models.proposer = std::move(drafter.proposer);
+  owner.drafter = std::move(drafter.models);
+}
 
 } // namespace
 
@@ -244,7 +257,11 @@ std::unique_ptr<Models> load_fake_models(const FakeModelParams &params, FakeHand
   if (handles) {
     *handles = {kv.get(), runner.get(), texts.get(), nullptr};
   }
-  models->owner = std::make_unique<FakeOwner>();
+  auto owner = std::make_unique<FakeOwner>();
+  if (params.drafts) {
+    add_drafter(params, *owner, *models);
+  }
+  models->owner = std::move(owner);
   models->vocab = std::make_unique<FakeVocab>();
   models->encoder = std::make_unique<FakeEncoder>(params.media);
   if (params.media.is_there) {

@@ -37,6 +37,7 @@ struct FakeModelParams {
   std::string fixed_text;      // generate this text over and over instead of hashing
   std::int32_t n_loras = 0;    // adapters that count at the start with their id plus one
   bool generates = true;
+  bool drafts = false; // a draft model of the same parameters proposes tokens
   FakeTextParams texts;
   FakeMediaParams media;
 };

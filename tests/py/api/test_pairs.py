@@ -2,21 +2,26 @@
 
 A feature is a row of FEATURES: what it sets on the fake model, the engine and the requests. The
 fake model's next token depends on all that its memory holds for a sequence, so a wrong, stale or
-lost cell changes a text. Shifted texts are compared in tests/cpp/context_shift_test.cpp: what they
-keep depends on who shares it.
+lost cell changes a text. A shift keeps the prompts here: what is moved behind them nobody shares,
+so that a text is the same whoever has its prompt too.
 """
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from api_harness import LiveServer
 from conftest import CONFIG, StartServer
+from fake_core import core
 
 _COMMON = "A long beginning that all of the prompts have. " * 5
 _PROMPTS = [_COMMON + f"Question {i}: " + "why? " * (10 + 3 * i) for i in range(6)]
@@ -34,6 +39,8 @@ class Feature:
     headers: dict[str, str] = field(default_factory=dict)
     # Sends all prompts side by side instead of one after the other.
     at_once: bool = False
+    # Asks about a picture.
+    sees: bool = False
     changes_text: bool = False
     # What counts when it is at work.
     counter: str = ""
@@ -59,22 +66,64 @@ FEATURES = {
     ),
     "grammar": Feature(fields={"grammar": "abcdefghijklmnopqrstuvwxyz"}),
     "rate": Feature(headers={"X-Request-Tokens-Per-Second": "2000"}),
+    "shift": Feature(
+        model={"n_ctx": 448},
+        params={"context_shift": True},
+        fields={"n_keep": -1, "max_tokens": 120},
+        changes_text=True,
+        counter="n_context_shifts",
+    ),
+    "draft": Feature(
+        model={"drafts": True},
+        params={"speculation": core.SpeculationParams(n_max=4, adapt=False)},
+        counter="n_draft_accepted",
+    ),
+    "lookup": Feature(
+        params={"speculation": core.SpeculationParams(n_max=4, adapt=False, lookup_ngram_min=1)},
+        counter="n_draft_tokens",
+    ),
+    "media": Feature(
+        model={"media": core.FakeMediaParams(is_there=True, n_rows=6)},
+        sees=True,
+        changes_text=True,
+        counter="n_media_encoded",
+    ),
     "salt": Feature(fields={"cache_salt": "mine"}),
     "slots": Feature(fields={"id_slot": 1}),
 }
 
 PAIRS = list(combinations(FEATURES, 2))
+EXPECTED: dict[tuple[str, ...], list[str]] = {}  # by the features that change texts
 COUNTED = [name for name, feature in FEATURES.items() if feature.counter]
+
+
+@pytest.fixture(autouse=True)
+def _one_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake model makes rows of a picture's digest, which differs from server to server."""
+    monkeypatch.setattr("llamabox.api.media.os", SimpleNamespace(urandom=bytes))
+
+
+def picture() -> dict[str, Any]:
+    out = BytesIO()
+    Image.new("RGB", (16, 16), (200, 0, 0)).save(out, "PNG")
+    url = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def ask(server: LiveServer, prompt: str, *features: Feature) -> list[str]:
     """The texts of all choices."""
-    body: dict[str, Any] = {"prompt": prompt, "max_tokens": 24, "temperature": 0}
+    body: dict[str, Any] = {"max_tokens": 24, "temperature": 0}
     headers: dict[str, str] = {}
     for feature in features:
         body |= feature.fields
         headers |= feature.headers
-    reply = server.call("POST", "/v1/completions", body, **headers)
+    if any(feature.sees for feature in features):
+        content = [picture(), {"type": "text", "text": prompt}]
+        body["messages"] = [{"role": "user", "content": content}]
+        reply = server.call("POST", "/v1/chat/completions", body, **headers)
+        assert reply.status == 200, reply.body
+        return [choice["message"]["content"] for choice in reply.json()["choices"]]
+    reply = server.call("POST", "/v1/completions", body | {"prompt": prompt}, **headers)
     assert reply.status == 200, reply.body
     return [choice["text"] for choice in reply.json()["choices"]]
 
@@ -104,15 +153,23 @@ def test_a_feature_is_at_work(start_server: StartServer, name: str) -> None:
     assert getattr(server.engine.stats(), FEATURES[name].counter) > 0
 
 
+def expected_texts(start_server: StartServer, names: tuple[str, ...]) -> list[str]:
+    """What a server says that has nothing but the features which change texts."""
+    kept = tuple(name for name in names if FEATURES[name].changes_text)
+    if kept not in EXPECTED:
+        features = [FEATURES[name] for name in kept]
+        plain = start(start_server, *features, Feature(model={"n_cells": 1 << 16}))
+        length = Feature(fields={"max_tokens": 120})
+        EXPECTED[kept] = [ask(plain, prompt, *features, length)[0] for prompt in _PROMPTS]
+    return EXPECTED[kept]
+
+
 @pytest.mark.parametrize("names", PAIRS, ids=[" ".join(pair) for pair in PAIRS])
 def test_a_pair_gives_the_texts_of_neither(
     start_server: StartServer, names: tuple[str, str]
 ) -> None:
     pair = [FEATURES[name] for name in names]
-    kept = [feature for feature in pair if feature.changes_text]
-    length = Feature(fields={"max_tokens": 120})
-    plain = start(start_server, *kept, Feature(model={"n_cells": 1 << 16}))
-    expected = [ask(plain, prompt, *kept, length)[0] for prompt in _PROMPTS]
+    expected = expected_texts(start_server, names)
     server = start(start_server, *pair)
     for _ in range(2):  # the second time, what the first left is there
         for texts, whole in zip(ask_all(server, *pair), expected, strict=True):
