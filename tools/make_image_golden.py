@@ -5,8 +5,9 @@
     python tools/make_image_golden.py [--tool build/bench/bin/sd-cli] [--check] [CASE ...]
 
 The tool is built from the same pinned tree as published, without our patches and hooks, on the same
-ggml. The model is the tiny one of tests/models/make_image_model.py. For each case there is one PNG
-in tests/golden/images-<pin>/; facts.json says on which processor, since another one may round
+ggml. The models are those of tests/models: the tiny one, and whole ones of the family SD1 with
+random weights (some gigabytes in a temporary folder). For each case there is one PNG in
+tests/golden/images-<pin>/; facts.json says on which processor, since another one may round
 otherwise.
 
 --check compares the files with the tool instead of writing them; exit 1 on a difference.
@@ -41,7 +42,7 @@ class Case:
 
     name: str
     fields: dict[str, Any] = field(default_factory=dict)
-    # Which pictures go with it: "init", "mask".
+    # Which pictures go with it: "init", "mask", "control".
     pictures: tuple[str, ...] = ()
     # The scale of the tiny model's adapter.
     adapter: float = 0.0
@@ -62,6 +63,7 @@ DEFAULTS = {
     "schedule": "discrete",
     "cfg_scale": 1.0,
     "strength": 0.75,
+    "control_strength": 0.9,
 }
 
 CASES = (
@@ -76,11 +78,27 @@ CASES = (
     Case("upscaled", model="upscaling"),
 )
 
+_TWO = {"steps": 2, "cfg_scale": 3.0}
+UNET_CASES = (
+    Case("unet-text", {**_TWO, "negative_prompt": "a tree"}, model="sd1"),
+    Case("unet-ancestral", {"sampler": "euler_a", "schedule": "ays"}, model="sd1"),
+    Case("unet-picture", {**_TWO, "strength": 0.6}, ("init",), model="sd1"),
+    Case("unet-mask", {**_TWO, "strength": 1.0}, ("init", "mask"), model="sd1"),
+    Case("unet-control", _TWO, ("control",), model="control"),
+    Case("unet-canny", {**_TWO, "control_canny": True, "control_strength": 0.5}, ("control",),
+         model="control"),
+    Case("unet-inpaint", {**_TWO, "strength": 1.0}, ("init", "mask"), model="inpaint"),
+    Case("unet-inpaint-all", {**_TWO, "strength": 0.6}, ("init",), model="inpaint"),
+)  # fmt: skip
+
 # The tool's words for the files, by what makes them call it.
 _TINY = {"--diffusion-model": "model", "--llm": "llm", "--taesd": "taesd"}
 _FILES = {
     "tiny": _TINY,
     "upscaling": {**_TINY, "--upscale-model": "upscaler"},
+    "sd1": {"-m": "sd1"},
+    "control": {"-m": "sd1", "--control-net": "control"},
+    "inpaint": {"-m": "inpaint"},
 }
 _WORDS = {
     "prompt": "-p",
@@ -91,8 +109,10 @@ _WORDS = {
     "schedule": "--scheduler",
     "cfg_scale": "--cfg-scale",
     "strength": "--strength",
+    "control_strength": "--control-strength",
     "init": "-i",
     "mask": "--mask",
+    "control": "--control-image",
 }
 
 
@@ -111,7 +131,7 @@ def mask(side: int = SIDE) -> Image.Image:
     return made
 
 
-PICTURES = {"init": picture, "mask": mask}
+PICTURES = {"init": picture, "mask": mask, "control": picture}
 
 
 def png_of(image: Image.Image) -> bytes:
@@ -133,6 +153,8 @@ def command(tool: Path, files: dict[str, Path], case: Case, work: Path) -> list[
     for word, part in _FILES[case.model].items():
         words += [word, str(files[part])]
     asked = case.asked()
+    if asked.pop("control_canny", False):
+        words += ["--canny"]
     if case.adapter:
         words += ["--lora-model-dir", str(files["lora"].parent), "--lora-apply-mode", "at_runtime"]
         asked["prompt"] += f"<lora:{files['lora'].stem}:{case.adapter}>"
@@ -159,12 +181,14 @@ def golden(case: Case) -> Image.Image:
     return Image.open(FOLDER / f"{case.name}.png").convert("RGB")
 
 
-def make_files(folder: Path) -> dict[str, Path]:
-    """The model's files, by their part."""
+def make_files(folder: Path, cases: list[Case]) -> dict[str, Path]:
+    """The models' files that these cases need, by their part."""
     sys.path.append(str(ROOT / "tests" / "models"))
     from make_image_model import make_image_model
+    from make_unet_model import FILES, make_unet_model
 
-    return make_image_model(folder)
+    wanted = {part for case in cases for part in _FILES[case.model].values()} & FILES.keys()
+    return make_image_model(folder) | make_unet_model(folder, wanted)
 
 
 def main() -> int:
@@ -173,11 +197,12 @@ def main() -> int:
     parser.add_argument("--tool", type=Path, default=ROOT / "build/bench/bin/sd-cli")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    cases = [case for case in CASES if not options.cases or case.name in options.cases]
+    known = (*CASES, *UNET_CASES)
+    cases = [case for case in known if not options.cases or case.name in options.cases]
     wrong = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        files = make_files(work)
+        files = make_files(work, cases)
         for case in cases:
             made = made_by_tool(options.tool, files, case, work)
             if options.check and golden(case).tobytes() != made.tobytes():

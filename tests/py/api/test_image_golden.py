@@ -1,4 +1,7 @@
-"""Our pixels are those of upstream's own tool (tools/make_image_golden.py), whatever is asked."""
+"""Our pixels are those of upstream's own tool (tools/make_image_golden.py), whatever is asked.
+
+The families with large sizes are in test_image_unets.py.
+"""
 
 from __future__ import annotations
 
