@@ -51,9 +51,11 @@ std::vector<Sequence *> Admission::admit() {
     const std::int32_t slot = choose_slot(next, found.seq(), free);
     const auto taken = it++;
     admitted.push_back(&bind(queue_.take(taken), found, slot));
+    // A parked piece comes back whole, though the prompt may have no more than its beginning.
+    const std::int32_t n_room = std::max(n_new, n_tokens_of(found.parked.pieces) - found.n());
     // Some more, so that its first tokens find cells: beside streams nothing is parked in time.
-    while (cache_.n_used() + n_new > n_cells &&
-           cache_.evict_one(cache_.n_used() + n_new - n_cells + kGrowthCells)) {
+    while (cache_.n_used() + n_room > n_cells &&
+           cache_.evict_one(cache_.n_used() + n_room - n_cells + kGrowthCells)) {
     }
   }
   return admitted;

@@ -131,6 +131,19 @@ TEST_CASE("a restore that finds no room goes on as a prefill") {
   CHECK(rig.scheduler().stats().n_kv_used == rig.kv().n_used());
 }
 
+TEST_CASE("what was parked with a long answer finds room for a short prompt") {
+  Rig rig(model_of(KvKind::kUnified), with_ram());
+  const std::string prompt = prompt_of(0, 100);
+  ask(rig, prompt, 120);
+  for (int chat = 1; chat < 7; ++chat) {
+    ask(rig, prompt_of(chat));
+  }
+  REQUIRE(rig.kv().n_used() > 1100 - 220);
+  const auto n_run = rig.scheduler().stats().n_prompt_tokens;
+  ask(rig, prompt + "?");
+  CHECK(rig.scheduler().stats().n_prompt_tokens - n_run < 5);
+}
+
 TEST_CASE("restored beside running streams: theirs and its own text are as alone") {
   Rig rig(model_of(KvKind::kUnified, 1400), with_ram());
   for (int chat = 0; chat < 6; ++chat) {
