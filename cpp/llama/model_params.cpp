@@ -62,6 +62,7 @@ ggml_backend_dev_t find_gpu(const std::string &name) {
 
 std::vector<ggml_backend_dev_t> named_gpus(const std::vector<std::string> &names) {
   std::vector<ggml_backend_dev_t> found;
+  found.reserve(names.size());
   for (const std::string &name : names) {
     found.push_back(find_gpu(name));
   }

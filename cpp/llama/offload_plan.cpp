@@ -130,11 +130,11 @@ public:
       check_projector(params.projector.path);
       fit_batch_to(params.projector, params_.context);
     }
-    model_.emplace(with_own_head(params.model), params_.context);
+    model_ = std::make_unique<Sketch>(with_own_head(params.model), params_.context);
     if (model_->is_causal() && has_own_draft()) {
       check_gguf(params.draft.model_path);
-      draft_.emplace(draft_model_params(params),
-                     draft_context_params(params_.context, model_->n_ctx()));
+      draft_ = std::make_unique<Sketch>(draft_model_params(params),
+                                        draft_context_params(params_.context, model_->n_ctx()));
     }
   }
 
@@ -220,7 +220,7 @@ private:
       model.placements.push_back({cut.pattern, ggml_backend_buft_name(cut.buft)});
     }
     plan.n_layers_cut = static_cast<std::int32_t>(model.placements.size());
-    model_.emplace(with_own_head(model), params_.context);
+    model_ = std::make_unique<Sketch>(with_own_head(model), params_.context);
     const Needs given = needs();
     for (std::size_t i = 0; i < plan.devices.size(); ++i) {
       // With no layer left the device is not used at all.
@@ -230,8 +230,8 @@ private:
   }
 
   LlamaParams params_;
-  std::optional<Sketch> model_;
-  std::optional<Sketch> draft_; // none: no model beside it
+  std::unique_ptr<Sketch> model_;
+  std::unique_ptr<Sketch> draft_; // none: no model beside it
 };
 
 bool can_be_measured(const ModelParams &params) {
