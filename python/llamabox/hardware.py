@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llamabox.system_files import text_of
+
 VULKAN_LOADER = "libvulkan.so.1"
 
 _CLASSES = ("0x03", "0x12")
@@ -125,8 +127,8 @@ def _nodes(root: Path, kind: Kind) -> tuple[str, ...]:
 def _pci_vendors(root: Path) -> list[str]:
     vendors = []
     for device in sorted((root / "sys/bus/pci/devices").glob("*")):
-        if _read(device / "class").startswith(_CLASSES):
-            vendors.append(_read(device / "vendor").strip())
+        if text_of(device / "class").startswith(_CLASSES):
+            vendors.append(text_of(device / "vendor").strip())
     return vendors
 
 
@@ -143,15 +145,8 @@ def _library(folders: list[Path], pattern: str) -> str | None:
 
 
 def _nvidia_version(root: Path, library: str | None) -> int | None:
-    found = _DRIVER_VERSION.search(_read(root / "proc/driver/nvidia/version"))
+    found = _DRIVER_VERSION.search(text_of(root / "proc/driver/nvidia/version"))
     if found is None and library is not None:
         names = [path.name for path in sorted(Path(library).parent.glob("libcuda.so.*.*"))]
         found = re.search(r"libcuda\.so\.(\d+)\.", " ".join(names))
     return int(found[1]) if found else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamabox.host_memory import available_bytes, group_folders
+from llamabox.system_files import text_of
 
 _TOTAL = re.compile(r"^MemTotal:\s+(\d+) kB$", re.MULTILINE)
 
@@ -34,8 +35,8 @@ class Limits:
 
 def limits(n_cpus: int, root: Path = Path("/")) -> Limits:
     """``n_cpus`` is how many the process may run on."""
-    total = _TOTAL.search(_read(root / "proc/meminfo"))
-    process = _read(root / "proc/self/limits")
+    total = _TOTAL.search(text_of(root / "proc/meminfo"))
+    process = text_of(root / "proc/self/limits")
     memory = ("memory.max", "memory.limit_in_bytes")
     total_bytes = int(total[1]) * 1024 if total else None
     limit = min(_numbers(root, "memory", memory), default=None)
@@ -60,7 +61,7 @@ def _soft_limit(text: str, name: str) -> int | None:
 def _numbers(root: Path, controller: str, names: tuple[str, ...]) -> list[int]:
     found = []
     for folder in group_folders(root, controller):
-        texts = [_read(folder / name).strip() for name in names]
+        texts = [text_of(folder / name).strip() for name in names]
         found += [int(text) for text in texts if text.isdigit()]
     return found
 
@@ -69,17 +70,10 @@ def _quotas(root: Path) -> list[float]:
     """CPUs that each control group grants: its time in each period."""
     found = []
     for folder in group_folders(root, "cpu"):
-        time, _, period = _read(folder / "cpu.max").strip().partition(" ")
+        time, _, period = text_of(folder / "cpu.max").strip().partition(" ")
         if not time:
-            time = _read(folder / "cpu.cfs_quota_us").strip()
-            period = _read(folder / "cpu.cfs_period_us").strip()
+            time = text_of(folder / "cpu.cfs_quota_us").strip()
+            period = text_of(folder / "cpu.cfs_period_us").strip()
         if time.isdigit() and period.isdigit() and int(period):
             found.append(int(time) / int(period))
     return found
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
