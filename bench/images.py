@@ -14,18 +14,16 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from server_process import HOST, end, end_servers_on_sigterm, free_port, get, wait_until
+from server_process import HOST, end_servers_on_sigterm, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_S = 300
@@ -56,22 +54,13 @@ def _tool_s(given: argparse.Namespace, files: dict[str, Path]) -> float:
     return (spent[1] - spent[0]) / _IMAGES
 
 
-@contextmanager
-def _server(given: argparse.Namespace, files: dict[str, Path]) -> Iterator[int]:
-    port = free_port()
-    command = [
-        sys.executable, "-m", "llamabox", "--host", HOST, "--port", str(port), "--images",
+def _server_words(given: argparse.Namespace, files: dict[str, Path]) -> list[str]:
+    return [
+        sys.executable, "-m", "llamabox", "--host", HOST, "--port", "PORT", "--images",
         "-m", str(files["model"]), "--image-llm-model", str(files["llm"]),
         "--image-taesd-model", str(files["taesd"]), "--lora", str(files["lora"]),
         "--lora-init-without-apply", "-t", str(given.threads), "-np", "1",
     ]  # fmt: skip
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=env)
-    try:
-        wait_until(process, lambda: get(port, "/readyz"))
-        yield port
-    finally:
-        end(process)
 
 
 def _our_s(given: argparse.Namespace, port: int, **more: Any) -> float:
@@ -116,7 +105,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         files = make_image_model(Path(folder))
-        with _server(given, files) as port:
+        with serving(_server_words(given, files), subprocess.DEVNULL) as port:
             streamed = {"stream": True, "stream_options": {"preview": False}}
             shown = {"stream": True, "stream_options": {"preview": True}}
             adapter = [{"id": 0, "scale": 1}]

@@ -101,6 +101,19 @@ def running(name: str, setup: Setup, log: IO[bytes]) -> Iterator[Running]:
         end(process)
 
 
+@contextmanager
+def serving(command: list[str], log: IO[str] | int) -> Iterator[int]:
+    """The port of a server, which takes the place of the word PORT in its command."""
+    port = free_port()
+    words = [word.replace("PORT", str(port)) for word in command]
+    process = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        wait_until(process, lambda: get(port, "/v1/models"))
+        yield port
+    finally:
+        end(process)
+
+
 def wait_until(process: subprocess.Popen[bytes], works: Callable[[], bool]) -> None:
     """Try until it works. Raises RuntimeError when the process ends or the time is up."""
     begin = time.perf_counter()

@@ -16,19 +16,16 @@ import argparse
 import http.client
 import json
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from server_process import HOST, end, end_servers_on_sigterm, free_port, get, wait_until
+from server_process import HOST, end_servers_on_sigterm, serving
 
 from llamabox.models import DEMO_MODEL
 
@@ -122,19 +119,6 @@ def prompts(kind: str, n: int) -> list[dict[str, Any]]:
             body = {"prompt": chat_prompt(f"Tell me a story about {listed}."), "temperature": 1}
         found.append(body)
     return found
-
-
-@contextmanager
-def serving(command: list[str], log: Any) -> Iterator[int]:
-    """A server's port."""
-    port = free_port()
-    words = [word.replace("PORT", str(port)) for word in command]
-    process = subprocess.Popen(words, stdout=log, stderr=log)
-    try:
-        wait_until(process, lambda: get(port, "/v1/models"))
-        yield port
-    finally:
-        end(process)
 
 
 def ask(port: int, body: dict[str, Any]) -> dict[str, Any] | str:
