@@ -1,14 +1,18 @@
 """Speed over RPC: upstream's server against ours with upstream's own client, and TLS against plain.
 
-Usage: rpc.py --model FILE [--bin-dir FOLDER] [--rounds N] [--prompt N] [--new N] [-t N]
+Usage: rpc.py --model FILE [--bin-dir FOLDER] [--rounds N] [--seconds N] [--prompt N] [--new N]
+              [-t N]
 
-Each round measures every kind once, beginning with another one; the table has medians. Servers and
-clients run on this machine, one pair at a time, over the loopback interface.
+Each round measures every kind once, beginning with another one; the table has medians, and the last
+lines compare our server with upstream's by the median of the rounds' ratios. Servers and clients
+run on this machine, one pair at a time, over the loopback interface. Bytes are counted by a proxy,
+in a run of their own that nobody times. --seconds ends the rounds, after three at least.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import json
 import re
@@ -17,14 +21,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from server_process import HOST, free_port, wait_until
 
 TIMEOUT_S = 300
+MIN_ROUNDS = 3
 TOKEN = "bench"  # noqa: S105  # of a server that lives for seconds
 
 
@@ -122,6 +129,46 @@ def _timed_completion(port: int, given: argparse.Namespace) -> Speed:
     return Speed(timings["prompt_per_second"], timings["predicted_per_second"])
 
 
+class _Counter:
+    """A port that passes everything on to a server and counts the bytes of both directions."""
+
+    def __init__(self, endpoint: str) -> None:
+        host, _, port = endpoint.rpartition(":")
+        self._server = host, int(port)
+        self._listener = socket.create_server((HOST, 0))
+        self.endpoint = f"{HOST}:{self._listener.getsockname()[1]}"
+        self._carried: list[int] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all connections so far."""
+        return sum(self._carried)
+
+    def _accept(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            server = socket.create_connection(self._server, TIMEOUT_S)
+            for ends in ((client, server), (server, client)):
+                threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):
+            while part := source.recv(1 << 16):
+                self._carried.append(len(part))
+                sink.sendall(part)
+            sink.shutdown(socket.SHUT_WR)
+
+
+def _wire_bytes(given: argparse.Namespace, server: Callable[..., Any]) -> int:
+    """What upstream's client and a server say to each other."""
+    with server(given) as endpoint:
+        counter = _Counter(endpoint)
+        _with_stock_client(given, counter.endpoint)
+        return counter.n_bytes
+
+
 def _stock_pair(given: argparse.Namespace) -> Speed:
     with _stock_server(given) as endpoint:
         return _with_stock_client(given, endpoint)
@@ -163,13 +210,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--bin-dir", type=Path, default=Path("build/bench/bin"))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=240, help="for all rounds together")
     parser.add_argument("--prompt", type=int, default=256, help="tokens")
     parser.add_argument("--new", type=int, default=64, help="tokens")
     parser.add_argument("-t", "--threads", type=int, default=1)
     given = parser.parse_args()
     found: dict[str, list[Speed]] = {kind.name: [] for kind in KINDS}
+    began = time.monotonic()
     for n in range(given.rounds):
+        if n >= MIN_ROUNDS and time.monotonic() - began > given.seconds * n / (n + 1):
+            break  # another round would not be over in time
         for kind in (*KINDS[n % len(KINDS) :], *KINDS[: n % len(KINDS)]):
             found[kind.name].append(kind.measure(given))
     print("| pair | prompt tok/s | answer tok/s |\n|---|---|---|")
@@ -177,6 +228,14 @@ def main() -> None:
         prefill = statistics.median(speed.prefill for speed in speeds)
         decode = statistics.median(speed.decode for speed in speeds)
         print(f"| {name} | {prefill:.1f} | {decode:.1f} |")
+    theirs, ours = (found[kind.name] for kind in KINDS[:2])
+    pairs = list(zip(ours, theirs, strict=True))
+    prefill = statistics.median(our.prefill / their.prefill for our, their in pairs)
+    decode = statistics.median(our.decode / their.decode for our, their in pairs)
+    print(f"\nOur server / upstream's, medians of {len(pairs)} rounds:", end=" ")
+    print(f"prompt {prefill:.3f}, answer {decode:.3f}")
+    n_ours, n_theirs = (_wire_bytes(given, server) for server in (_our_server, _stock_server))
+    print(f"Bytes on the wire, ours / upstream's: {n_ours} / {n_theirs} = {n_ours / n_theirs:.4f}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 namespace llamabox {
 namespace {
 
-constexpr std::int32_t kLeast = 64;
+constexpr std::int32_t kLeast = 128;
 constexpr std::uint32_t kTryEvery = 32; // passes
 constexpr double kMemory = 0.8;
 

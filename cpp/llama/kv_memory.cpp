@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "llama/rpc_servers.h"
+#include "llama/state_transfers.h"
 
 #include <algorithm>
 #include <cstring>
@@ -142,15 +143,31 @@ void LlamaKvMemory::share(SeqId from, SeqId to, Pos n) {
   }
 }
 
+std::size_t LlamaKvMemory::write(SeqId seq, std::span<std::uint8_t> state,
+                                 llama_state_seq_flags flags) {
+  StateTransfers transfers;
+  const std::size_t n =
+      llama_state_seq_get_data_ext(context_, state.data(), state.size(), seq, flags);
+  transfers.finish();
+  return n;
+}
+
+bool LlamaKvMemory::read(SeqId seq, std::span<const std::uint8_t> state,
+                         llama_state_seq_flags flags) {
+  StateTransfers transfers;
+  const std::size_t n =
+      llama_state_seq_set_data_ext(context_, state.data(), state.size(), seq, flags);
+  transfers.finish();
+  return n == state.size();
+}
+
 // Upstream gives a cell of the window pool to another token once it has left the window of the one
 // sequence that holds it. A cell that two sequences hold never leaves, so sharing would fill the
 // pool, which has room for a window of each id. The copy has the cells of the last window only.
 void LlamaKvMemory::make_window_private(SeqId seq) {
   constexpr llama_state_seq_flags kWindow = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
   window_.resize(llama_state_seq_get_size_ext(context_, seq, kWindow));
-  const std::size_t n = window_.size();
-  if (llama_state_seq_get_data_ext(context_, window_.data(), n, seq, kWindow) != n ||
-      llama_state_seq_set_data_ext(context_, window_.data(), n, seq, kWindow) != n) {
+  if (write(seq, window_, kWindow) != window_.size() || !read(seq, window_, kWindow)) {
     trim(seq, 0);
     throw Error(ErrorCode::kInternal,
                 "the window of sequence " + std::to_string(seq) + " cannot be copied");
@@ -169,17 +186,12 @@ void LlamaKvMemory::drop(SeqId seq, Pos begin, Pos end) {
 std::vector<std::uint8_t> LlamaKvMemory::save(SeqId seq) {
   check(seq);
   std::vector<std::uint8_t> state(llama_state_seq_get_size(context_, seq));
-  if (state.empty() ||
-      llama_state_seq_get_data(context_, state.data(), state.size(), seq) != state.size()) {
+  if (state.empty() || write(seq, state) != state.size()) {
     throw Error(ErrorCode::kInternal, "the state of slot " + std::to_string(seq) +
                                           " cannot be read from the model's memory");
   }
   check_rpc_servers(); // what a lost one held was read as zeros
   return state;
-}
-
-bool LlamaKvMemory::read(SeqId seq, std::span<const std::uint8_t> state) {
-  return llama_state_seq_set_data(context_, state.data(), state.size(), seq) == state.size();
 }
 
 bool LlamaKvMemory::restore(SeqId seq, std::span<const std::uint8_t> state) {
@@ -197,7 +209,7 @@ std::vector<std::uint8_t> LlamaKvMemory::save_range(SeqId seq, Pos begin, Pos en
   check(seq);
   llama_memory_seq_cp(memory_, seq, scratch_, begin, end);
   std::vector<std::uint8_t> state(llama_state_seq_get_size(context_, scratch_));
-  const std::size_t n = llama_state_seq_get_data(context_, state.data(), state.size(), scratch_);
+  const std::size_t n = write(scratch_, state);
   llama_memory_seq_rm(memory_, scratch_, -1, -1);
   if (state.empty() || n != state.size()) {
     throw Error(ErrorCode::kInternal, "the tokens " + std::to_string(begin) + " to " +

@@ -35,7 +35,9 @@ public:
 private:
   void check(SeqId seq) const;
   void make_window_private(SeqId seq);
-  bool read(SeqId seq, std::span<const std::uint8_t> state);
+  // Between RAM and cells; the bytes written, and whether all of them were read.
+  std::size_t write(SeqId seq, std::span<std::uint8_t> state, llama_state_seq_flags flags = 0);
+  bool read(SeqId seq, std::span<const std::uint8_t> state, llama_state_seq_flags flags = 0);
 
   llama_context *context_;
   llama_memory_t memory_;

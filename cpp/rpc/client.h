@@ -5,17 +5,11 @@
 // Covered by tests/py/api/test_rpc_client.py.
 #pragma once
 
-#include <string>
+#include "rpc/server_link.h"
+
 #include <vector>
 
 namespace llamabox {
-
-// Where ggml's client reaches a server, and what the server is called in errors; they differ where
-// a relay stands between the two.
-struct RpcEndpoint {
-  std::string address; // "host:port"
-  std::string name;
-};
 
 // ERRORS: Error(kLoadFailed).
 void add_rpc_servers(const std::vector<RpcEndpoint> &endpoints);

@@ -1,5 +1,6 @@
 // What a session needs of a device: memory, transfers and running checked graphs. The real one is
-// GgmlDevice, the fake one of the tests keeps its memory in vectors.
+// GgmlDevice, alone or with a HelpedDevice around it; the fake one of the tests keeps its memory in
+// vectors.
 // Thread rule: run() only by whoever holds the device's turn; the rest from any session's thread,
 // each on its own buffers. Guarantee asked of callers: every range was checked.
 // Covered by rpc_session_test (fake) and test_rpc.py (real).
@@ -8,7 +9,6 @@
 #include "rpc/graph.h"
 
 #include <memory>
-#include <string>
 
 namespace llamabox {
 
@@ -42,8 +42,10 @@ public:
                      std::size_t n) = 0;
   virtual void read(const RpcTensor &tensor, std::uint64_t offset, void *data, std::size_t n) = 0;
 
-  // Null when the device cannot run a node; `why` then names it.
-  virtual std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph, std::string &why) = 0;
+  // Whether there is a kernel for a node that its op's rule lets pass. It need not have memory.
+  virtual bool supports(const RpcTensor &node) const = 0;
+  // REQUIRES: supports() holds for every node that is run; `graph` outlives the result.
+  virtual std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph) = 0;
   // False when the computation failed or was stopped.
   virtual bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) = 0;
 };

@@ -8,6 +8,8 @@
 
 #include "ggml-impl.h" // the fields of a graph: the public interface only builds whole ones
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -59,7 +61,9 @@ SAME_OP(kPad, GGML_OP_PAD);
 SAME_OP(kArange, GGML_OP_ARANGE);
 SAME_OP(kTimestepEmbedding, GGML_OP_TIMESTEP_EMBEDDING);
 SAME_OP(kLeakyRelu, GGML_OP_LEAKY_RELU);
+SAME_OP(kFill, GGML_OP_FILL);
 #undef SAME_OP
+static_assert(kRpcComputes == GGML_TENSOR_FLAG_COMPUTE);
 static_assert(static_cast<int>(RpcType::kF64) == GGML_TYPE_F64);
 static_assert(static_cast<int>(RpcType::kBf16) == GGML_TYPE_BF16);
 
@@ -107,11 +111,31 @@ ggml_tensor bytes_at(const RpcTensor &place, std::uint64_t offset, std::size_t n
   return tensor;
 }
 
+// A node with its sources and nothing else, for questions about it.
+struct Lone {
+  explicit Lone(const RpcTensor &node) {
+    fill(node, target);
+    for (std::size_t i = 0; i < kRpcSources; ++i) {
+      if (node.src[i] == &node) {
+        target.src[i] = &target;
+      } else if (node.src[i] != nullptr) {
+        fill(*node.src[i], sources[i]);
+        target.src[i] = &sources[i];
+      }
+    }
+  }
+  Lone(const Lone &) = delete;
+  Lone &operator=(const Lone &) = delete;
+
+  ggml_tensor target;
+  std::array<ggml_tensor, kRpcSources> sources;
+};
+
 class GgmlGraph final : public PreparedGraph {
 public:
   explicit GgmlGraph(const RpcGraph &graph) : tensors_(graph.tensors.size()) {
-    const ggml_init_params params{ggml_graph_overhead_custom(graph.nodes.size(), false) + 1024,
-                                  nullptr, true};
+    const std::size_t n_nodes = std::max<std::size_t>(graph.nodes.size(), 1);
+    const ggml_init_params params{ggml_graph_overhead_custom(n_nodes, false) + 1024, nullptr, true};
     context_.reset(ggml_init(params));
     if (!context_) {
       throw std::bad_alloc();
@@ -128,7 +152,7 @@ public:
       }
       tensors_[i].view_src = ours(from.view_src);
     }
-    cgraph_ = ggml_new_graph_custom(context_.get(), graph.nodes.size(), false);
+    cgraph_ = ggml_new_graph_custom(context_.get(), n_nodes, false);
     for (const RpcTensor *node : graph.nodes) {
       ggml_tensor *tensor = ours(node);
       cgraph_->nodes[cgraph_->n_nodes++] = tensor;
@@ -144,9 +168,6 @@ public:
     part.uid = 0;
     return part;
   }
-
-  const std::vector<ggml_tensor> &tensors() const { return tensors_; }
-  ggml_cgraph *whole() { return cgraph_; }
 
 private:
   std::vector<ggml_tensor> tensors_;
@@ -204,16 +225,8 @@ public:
   void release(RpcBuffer &buffer) override { ggml_backend_buffer_free(storage_of(buffer)); }
 
   std::uint64_t allocated_bytes(const RpcTensor &tensor) const override {
-    ggml_tensor target;
-    fill(tensor, target);
-    std::array<ggml_tensor, kRpcSources> sources;
-    for (std::size_t i = 0; i < kRpcSources; ++i) {
-      if (tensor.src[i] != nullptr) {
-        fill(*tensor.src[i], sources[i]);
-        target.src[i] = &sources[i];
-      }
-    }
-    return ggml_backend_buft_get_alloc_size(type_, &target);
+    const Lone lone(tensor);
+    return ggml_backend_buft_get_alloc_size(type_, &lone.target);
   }
 
   void clear(const RpcBuffer &buffer, std::uint8_t value) override {
@@ -236,17 +249,13 @@ public:
     ggml_backend_tensor_get(&target, data, 0, n);
   }
 
-  std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph, std::string &why) override {
-    auto prepared = std::make_unique<GgmlGraph>(graph);
-    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-      const ggml_tensor *node = ggml_graph_node(prepared->whole(), static_cast<int>(i));
-      if (!is_view(static_cast<std::uint32_t>(node->op)) &&
-          !ggml_backend_dev_supports_op(dev_, node)) {
-        why = std::string("the device cannot run ") + ggml_op_desc(node);
-        return nullptr;
-      }
-    }
-    return prepared;
+  bool supports(const RpcTensor &node) const override {
+    const Lone lone(node);
+    return ggml_backend_dev_supports_op(dev_, &lone.target);
+  }
+
+  std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph) override {
+    return std::make_unique<GgmlGraph>(graph);
   }
 
   bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) override {

@@ -25,6 +25,18 @@ void need_row_types(const RpcTensor &weights, const RpcTensor &rows) {
        "rows of a type that cannot be multiplied");
 }
 
+// Gaps between rows are well, rows over each other are not.
+bool has_rows_apart(const RpcTensor &tensor) {
+  std::uint64_t reach = tensor.row_bytes();
+  for (std::size_t i = 1; i < kRpcDims; ++i) {
+    if (tensor.ne[i] > 1 && tensor.nb[i] < reach) {
+      return false;
+    }
+    reach = std::max(reach, tensor.nb[i] * static_cast<std::uint64_t>(tensor.ne[i]));
+  }
+  return true;
+}
+
 void check_mask(const RpcTensor &mask, Shape scores) {
   need_strides(mask.dense());
   need_shape(mask.ne[0] == scores[0] && mask.ne[1] >= scores[1] && divides(mask.ne[2], scores[2]) &&
@@ -125,8 +137,9 @@ void check_rope(const RpcTensor &node) {
   const std::int32_t mode = node.params[2];
   const std::int32_t n_offset = node.params[15];
   need(a.type == RpcType::kF32 || a.type == RpcType::kF16, "positions on another type");
-  need_plain(node, a.type);
-  need_strides(a.dense_rows());
+  need_type(node, a.type);
+  // Keys that are moved in their cache are turned in place, where a head may be longer.
+  need_strides(a.dense_rows() && node.dense_rows() && has_rows_apart(node));
   need_plain(positions, RpcType::kI32);
   need_shape(node.same_shape(a) && a.ne[0] % 2 == 0);
   need_params(std::find(kModes.begin(), kModes.end(), mode) != kModes.end());

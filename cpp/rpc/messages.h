@@ -5,9 +5,14 @@
 
 #include "rpc/wire.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace llamabox {
 
 #pragma pack(push, 1)
+// Capabilities are those of RDMA, of which no end of ours has any; the last bytes say whether an
+// end is llamabox.
 struct Hello {
   std::uint8_t caps[kRpcCaps];
 };
@@ -39,7 +44,8 @@ struct AllocSizeRequest {
   WireTensor tensor;
   WireTensor src[kRpcSources];
 };
-struct SetRequest { // then the data
+using SupportRequest = AllocSizeRequest; // no tensor of it has a buffer
+struct SetRequest {                      // then the data
   WireTensor tensor;
   std::uint8_t keep; // whether the data belongs into the cache
   std::uint64_t offset;
@@ -77,6 +83,18 @@ struct CommInitRequest {
   char host[64];
 };
 #pragma pack(pop)
+
+// What an end that is llamabox puts at the end of its capabilities. The last byte is the number of
+// the list of ops with its rules: another number means that the other end's answers are not known
+// here, and that the two speak like stock ends.
+inline constexpr std::uint8_t kOwnMark[] = {'l', 'l', 'a', 'm', 'a', 'b', 'x', 1};
+
+inline void put_own_mark(std::uint8_t (&caps)[kRpcCaps]) {
+  std::copy(std::begin(kOwnMark), std::end(kOwnMark), std::end(caps) - std::size(kOwnMark));
+}
+inline bool has_own_mark(const std::uint8_t (&caps)[kRpcCaps]) {
+  return std::equal(std::begin(kOwnMark), std::end(kOwnMark), std::end(caps) - std::size(kOwnMark));
+}
 
 static_assert(sizeof(HelloReply) == 28);
 static_assert(sizeof(AllocSizeRequest) == 4 + 11 * sizeof(WireTensor));

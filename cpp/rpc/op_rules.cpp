@@ -186,7 +186,7 @@ constexpr OpRule kRules[] = {
     {RpcOp::kGetRows, 0b11, 0b11, true, check_get_rows},
     {RpcOp::kSetRows, 0b111, 0b111, false, check_set_rows},
     {RpcOp::kSoftMax, 0b1, 0b111, true, check_soft_max},
-    {RpcOp::kRope, 0b11, 0b111, true, check_rope},
+    {RpcOp::kRope, 0b11, 0b111, false, check_rope},
     {RpcOp::kClamp, 0b1, 0b1, true, check_dense_floats},
     {RpcOp::kArgsort, 0b1, 0b1, true, check_argsort},
     {RpcOp::kTopK, 0b1, 0b1, true, check_top_k},
@@ -204,6 +204,7 @@ constexpr OpRule kRules[] = {
     {RpcOp::kPad, 0b1, 0b1, true, check_pad},
     {RpcOp::kArange, 0, 0, true, check_arange},
     {RpcOp::kTimestepEmbedding, 0b1, 0b1, true, check_timestep_embedding},
+    {RpcOp::kFill, 0b1, 0b1, true, check_dense_floats},
     {RpcOp::kUnary, 0b1, 0b1, true, check_unary},
     {RpcOp::kGlu, 0b1, 0b11, true, check_glu},
 };

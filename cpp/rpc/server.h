@@ -22,7 +22,7 @@
 namespace llamabox {
 
 struct RpcLimits {
-  std::size_t n_clients = 16;
+  std::size_t n_clients = 32;
   std::chrono::milliseconds handshake{5000};
   std::chrono::milliseconds idle{300000}; // for a client that holds no memory here
   std::chrono::milliseconds stall{60000}; // for more bytes within a message

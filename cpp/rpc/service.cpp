@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file_path.h"
+#include "rpc/helped_device.h"
 
 #include <algorithm>
 
@@ -30,6 +31,11 @@ RpcService::RpcService(const RpcParams &params, RpcServer::Log log) {
 void RpcService::add_device(std::optional<std::int32_t> gpu, const RpcParams &params) {
   RpcDeviceInfo info;
   auto device = make_ggml_device(gpu, params.n_threads, stopping_, info);
+  if (gpu) {
+    RpcDeviceInfo of_cpu;
+    auto cpu = make_ggml_device(std::nullopt, params.n_threads, stopping_, of_cpu);
+    device = std::make_unique<HelpedDevice>(std::move(device), std::move(cpu));
+  }
   const std::uint64_t total = info.memory.total_bytes;
   if (params.reserved_bytes >= total) {
     throw Error(ErrorCode::kLoadFailed,

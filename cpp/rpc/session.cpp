@@ -1,6 +1,7 @@
 #include "rpc/session.h"
 
 #include "base/clock.h"
+#include "rpc/lone_op.h"
 #include "rpc/messages.h"
 #include "rpc/session_words.h"
 
@@ -49,12 +50,22 @@ std::optional<std::uint64_t> fixed_size(RpcCommand command) {
     return sizeof(Range2dRequest);
   case RpcCommand::kCommInit:
     return sizeof(CommInitRequest);
+  case RpcCommand::kSupportsOp:
+    return sizeof(SupportRequest);
   default:
     return std::nullopt;
   }
 }
 
 std::int64_t now_ns() { return SteadyClock().now_ns(); }
+
+void need_kernels(const RpcGraph &graph, const RpcDevice &device) {
+  for (const RpcTensor *node : graph.nodes) {
+    if (!is_view(node->op) && !device.supports(*node)) {
+      throw BadMessage("op " + std::to_string(node->op) + ": the server has no kernel for it");
+    }
+  }
+}
 
 } // namespace
 
@@ -71,8 +82,12 @@ void RpcSession::greet(RpcCommand command, RpcStream &stream) {
   if (command != RpcCommand::kHello || take<std::uint64_t>(stream) != kRpcCaps) {
     throw BadMessage("no handshake of protocol 8: the client is older or something else");
   }
-  take<Hello>(stream);
+  const auto hello = take<Hello>(stream);
   HelloReply answer{};
+  is_own_ = has_own_mark(hello.caps);
+  if (is_own_) {
+    put_own_mark(answer.caps);
+  }
   answer.major = kRpcMajor;
   answer.minor = kRpcMinor;
   answer.patch = kRpcPatch;
@@ -129,6 +144,8 @@ void RpcSession::handle(RpcCommand command, RpcStream &stream) {
     // A server that dials or listens where a client says is a hole; the client does without.
     take<CommInitRequest>(stream);
     return reply(std::uint8_t{0}, stream);
+  case RpcCommand::kSupportsOp:
+    return tell_support(stream);
   default:
     throw BadMessage("unknown command " + std::to_string(static_cast<int>(command)));
   }
@@ -220,23 +237,29 @@ void RpcSession::tell_alloc_size(RpcStream &stream) {
   const auto checked = [&](const WireTensor &wire) {
     return check_tensor(wire, find_buffer(wire.buffer, buffers_), host_.types);
   };
-  RpcTensor tensor = checked(request.tensor);
-  std::array<RpcTensor, kRpcSources> sources;
   // Only these ask for room of their own, which then depends on what they read.
-  const auto op = static_cast<RpcOp>(tensor.op);
-  const bool grows = op == RpcOp::kMulMatId || op == RpcOp::kFlashAttnExt;
-  for (std::size_t i = 0; grows && i < kRpcSources; ++i) {
-    if (request.src[i].id != 0) {
-      sources[i] = checked(request.src[i]);
-      tensor.src[i] = &sources[i];
-    }
+  const auto op = static_cast<RpcOp>(std::uint32_t{request.tensor.op});
+  if (op == RpcOp::kMulMatId || op == RpcOp::kFlashAttnExt) {
+    const LoneOp lone(request, checked);
+    check_unplaced_op(lone.node());
+    return reply(place.device->allocated_bytes(lone.node()), stream);
   }
-  if (grows) {
-    check_unplaced_op(tensor);
-  } else {
-    tensor.op = static_cast<std::uint32_t>(RpcOp::kNone);
-  }
+  RpcTensor tensor = checked(request.tensor);
+  tensor.op = static_cast<std::uint32_t>(RpcOp::kNone);
   reply(place.device->allocated_bytes(tensor), stream);
+}
+
+void RpcSession::tell_support(RpcStream &stream) {
+  if (!is_own_) {
+    throw BadMessage("a question about an op from a client that did not say it would ask");
+  }
+  const auto request = take<SupportRequest>(stream);
+  const RpcDevice &device = *seat(request.device).device;
+  const LoneOp lone(request, [&](const WireTensor &wire) {
+    return check_tensor(wire, find_buffer(wire.buffer, buffers_), host_.types);
+  });
+  const bool can = can_run(lone.node(), [&](const auto &node) { return device.supports(node); });
+  reply(static_cast<std::uint8_t>(can ? 1 : 0), stream);
 }
 
 void RpcSession::init_tensor(RpcStream &stream) {
@@ -256,11 +279,8 @@ void RpcSession::compute(std::uint64_t payload, RpcStream &stream) {
   Kept fresh;
   fresh.graph = check_graph(message, buffers_, host_.types);
   const std::uint32_t device = fresh.graph->device;
-  std::string why;
-  fresh.prepared = seat(device).device->prepare(*fresh.graph, why);
-  if (!fresh.prepared) {
-    throw BadMessage(why);
-  }
+  need_kernels(*fresh.graph, *seat(device).device);
+  fresh.prepared = seat(device).device->prepare(*fresh.graph);
   const std::uint64_t uid = fresh.graph->uid;
   if (uid == 0) {
     return run(fresh);

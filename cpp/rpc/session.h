@@ -60,6 +60,7 @@ private:
   void clear_buffer(RpcStream &stream);
   void tell_base(RpcStream &stream);
   void tell_alloc_size(RpcStream &stream);
+  void tell_support(RpcStream &stream);
   void tell_memory(RpcStream &stream);
   void init_tensor(RpcStream &stream);
   void set_tensor(std::uint64_t payload, RpcStream &stream);
@@ -81,6 +82,7 @@ private:
   void send_from(const RpcTensor &tensor, std::uint64_t offset, std::uint64_t n, RpcStream &stream);
 
   RpcHost &host_;
+  bool is_own_ = false; // the client is llamabox too
   RpcBuffers buffers_;
   std::vector<Graphs> graphs_; // of each device
   std::size_t n_kept_tensors_ = 0;

@@ -17,6 +17,7 @@ constexpr std::size_t kRpcDims = 4;
 constexpr std::size_t kRpcSources = 10;
 constexpr std::size_t kRpcParams = 16;
 constexpr std::size_t kRpcName = 64;
+constexpr std::int32_t kRpcComputes = 16; // the flag of a node that is run; others are skipped
 constexpr std::size_t kRpcTypes = 43;
 constexpr std::uint32_t kRpcOps = 101;
 
@@ -44,6 +45,8 @@ enum class RpcCommand : std::uint8_t {
   kCommInit = 20,
   kCommAllreduce = 21,
   kCommFree = 22,
+  // Ours: whether the server runs an op. Only after a handshake in which both ends are llamabox.
+  kSupportsOp = 128,
 };
 
 #pragma pack(push, 1)
@@ -125,6 +128,7 @@ enum class RpcOp : std::uint32_t {
   kArgsort = 69,
   kTopK = 70,
   kLeakyRelu = 71,
+  kFill = 73,
   kFlashAttnExt = 74,
   kSsmConv = 76,
   kSsmScan = 77,

@@ -37,7 +37,7 @@ constexpr Device kGpu{5, 0.001, 0};
 TEST_CASE("the quickest size of a pass is found and kept") {
   PassSize cpu(512);
   run(cpu, kCpu, 4);
-  CHECK(run(cpu, kCpu, 320)[64] >= 300);
+  CHECK(run(cpu, kCpu, 320)[128] >= 300);
   PassSize gpu(512);
   run(gpu, kGpu, 4);
   CHECK(run(gpu, kGpu, 320)[512] >= 300);
@@ -57,7 +57,7 @@ TEST_CASE("passes that were not filled are no evidence") {
     size.observe(10, 1000);
     size.observe(300, 1);
   }
-  CHECK(run(size, kCpu, 31)[64] >= 29);
+  CHECK(run(size, kCpu, 31)[128] >= 29);
 }
 
 TEST_CASE("a small context has one size") {

@@ -4,7 +4,8 @@
     python tests/models/make_heads.py [--model demo.gguf] [--to tests/models]
 
 mtp      glm4moe with one layer for further tokens. What its layers add to the embedding is small,
-         so that the head, which reads the embedding too, is often right and often wrong
+         so that the head, which reads the embedding too, is often right and often wrong. Being
+         random it is often undecided, so its weights are F32: rounding must not choose its words
 eagle3   a head for the demo model that guesses among its most frequent tokens
 """
 
@@ -25,6 +26,7 @@ from demo_model.gguf_model import (  # noqa: E402
     GgufModel,
     random_matrix,
     read_model,
+    stays_f32,
     write_model,
 )
 
@@ -142,11 +144,15 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=ROOT / "python/llamabox/models/demo.gguf")
     parser.add_argument("--to", type=Path, default=ROOT / "tests/models")
     args = parser.parse_args()
-    for name, maker in (("mtp", make_mtp), ("eagle3", make_eagle3)):
+    heads = (
+        ("mtp", make_mtp, lambda name, data: True),
+        ("eagle3", make_eagle3, stays_f32),
+    )
+    for name, maker, keeps_f32 in heads:
         made = maker(read_model(args.model), np.random.default_rng(SEED))
         made.set_name(f"llamabox test {name}")
         target = args.to / f"{name}.gguf"
-        write_model(made, target, "F16")
+        write_model(made, target, "F16", keeps_f32)
         print(f"{target} {target.stat().st_size / 1e6:.2f} MB")
     return 0
 

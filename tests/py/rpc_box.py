@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
 
 from box_process import TIMEOUT_S, Box
 
@@ -31,10 +32,12 @@ class RpcBox(Box):
         host: str = "127.0.0.1",
         port: int = 0,
         device: str = "--rpc-server-main-gpu=-1",
+        inside: Sequence[str] = (),
     ) -> None:
+        """``inside`` are words before the command, which say where it runs."""
         words = ["--rpc-server-host", host, "--rpc-server-port", str(port or free_port(host))]
         words += [device, "--rpc-server-threads=1"]
-        command = [sys.executable, "-m", "llamabox", *words, *args]
+        command = [*inside, sys.executable, "-m", "llamabox", *words, *args]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.log = []
         self.host = host

@@ -22,6 +22,7 @@ struct FakeImageParams {
   std::optional<std::string> fails_on; // a prompt whose images fail in their second step
   std::optional<std::string> loses_on; // a prompt that loses the device in its second step
   bool inpaints = false;
+  bool edits = false; // a transformer that follows pictures
   bool has_control_net = false;
   std::int32_t n_loras = 0;
   std::int32_t upscale_factor = 1;
@@ -33,6 +34,8 @@ public:
   explicit FakeImageModel(FakeImageParams params) : params_(std::move(params)) {
     info_.family = params_.family;
     info_.inpaints = params_.inpaints;
+    info_.edits = params_.edits;
+    info_.is_dit = params_.edits;
     info_.has_control_net = params_.has_control_net;
     info_.upscale_factor = params_.upscale_factor;
     for (std::int32_t i = 0; i < params_.n_loras; ++i) {
@@ -48,6 +51,9 @@ public:
     std::int64_t value = seed + static_cast<std::int64_t>(at);
     if (request.init != nullptr) {
       value += request.init->bytes[at];
+    }
+    for (const SharedPixels &other : request.others) {
+      value += other->bytes[at];
     }
     if (request.mask != nullptr) {
       value += request.mask->bytes[at / 3];

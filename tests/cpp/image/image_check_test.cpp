@@ -101,6 +101,17 @@ TEST_CASE("pictures have the size of the image, and what they need") {
   CHECK(refused([](R &r) { r.init = picture(256, 320, 3); }).empty());
   CHECK(refused([](R &r) { r.init = picture(320, 256, 3); }) == "image");
   CHECK(refused([](R &r) { r.init = picture(256, 320, 1); }) == "image");
+  const auto two = [](R &r) {
+    r.init = picture(256, 320, 3);
+    r.others.push_back(picture(256, 320, 3));
+  };
+  ImageModelInfo follows = unet();
+  follows.edits = true;
+  CHECK(refused(two) == "image");
+  CHECK(refused(two, follows) == "image");
+  follows.is_dit = true;
+  CHECK(refused(two, follows).empty());
+  CHECK(refused([](R &r) { r.others.push_back(picture(320, 256, 3)); }, follows) == "image");
   CHECK(refused([](R &r) { r.mask = picture(256, 320, 1); }) == "mask");
   CHECK(refused([](R &r) {
           r.init = picture(256, 320, 3);

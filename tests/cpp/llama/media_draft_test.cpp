@@ -40,7 +40,7 @@ struct Answers {
 
 // All asked at once, then each again, now from prefixes.
 Answers ask(const Pair &pair, std::int32_t lookup_ngram_min, bool with_model) {
-  LlamaParams params = media_params(pair.model, pair.projector);
+  LlamaParams params = exact_media_params(pair.model, pair.projector);
   EngineParams engine;
   engine.speculation.n_max = lookup_ngram_min > 0 || with_model ? 5 : 0;
   engine.speculation.lookup_ngram_min = lookup_ngram_min;

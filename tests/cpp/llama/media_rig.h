@@ -82,6 +82,13 @@ inline LlamaParams media_params(const std::string &model, const std::string &pro
   return params;
 }
 
+// Flash attention sums in half precision, in an order that hangs on a row's company.
+inline LlamaParams exact_media_params(const std::string &model, const std::string &projector) {
+  LlamaParams params = media_params(model, projector);
+  params.context.flash_attn = FlashAttn::kOff;
+  return params;
+}
+
 inline ChatMessage said(const std::string &text,
                         const std::vector<std::shared_ptr<const Media>> &media) {
   ChatMessage message{"user", text};

@@ -68,7 +68,7 @@ std::vector<float> embeddings(Models &models, const MediaSpan &span, SliceGate &
 TEST_CASE("a projector says what it takes, and its media become spans of rows") {
   for (const Pair &pair : kPairs) {
     INFO(pair.projector);
-    const auto models = load_models(media_params(pair.model, pair.projector));
+    const auto models = load_models(exact_media_params(pair.model, pair.projector));
     const bool has_both = pair.projector == "qwen25o";
     CHECK(models->info.sees_images == (has_both || !pair.hears));
     CHECK(models->info.hears_audio == (has_both || pair.hears));
@@ -89,7 +89,7 @@ TEST_CASE("a projector says what it takes, and its media become spans of rows") 
 TEST_CASE("embeddings depend on the content and not on the slices they are made in") {
   for (const Pair &pair : kPairs) {
     INFO(pair.projector);
-    const auto models = load_models(media_params(pair.model, pair.projector));
+    const auto models = load_models(exact_media_params(pair.model, pair.projector));
     const EncodedPrompt one = encoded(*models, content(pair, 3));
     const EncodedPrompt other = encoded(*models, content(pair, 11));
     ShortSlices many;
@@ -116,7 +116,7 @@ TEST_CASE("answers do not depend on company, cache or kept prefixes") {
     {
       EngineParams cold;
       cold.cache_prompt = false;
-      MediaDesk desk(media_params(pair.model, pair.projector), cold);
+      MediaDesk desk(exact_media_params(pair.model, pair.projector), cold);
       for (const ChatPrompt &chat : chats) {
         expected.push_back(desk.answer(chat));
       }
@@ -124,7 +124,7 @@ TEST_CASE("answers do not depend on company, cache or kept prefixes") {
     CHECK(expected[0] != expected[1]);
     EngineParams warm;
     warm.n_media_cached = 4;
-    MediaDesk desk(media_params(pair.model, pair.projector), warm);
+    MediaDesk desk(exact_media_params(pair.model, pair.projector), warm);
     std::vector<RequestId> ids;
     for (const ChatPrompt &chat : chats) {
       ids.push_back(desk.ask(chat));
@@ -141,7 +141,7 @@ TEST_CASE("answers do not depend on company, cache or kept prefixes") {
 TEST_CASE("a second turn on the same picture runs only what is new") {
   for (const Pair &pair : kPairs) {
     INFO((pair.model + " " + pair.projector));
-    MediaDesk desk(media_params(pair.model, pair.projector));
+    MediaDesk desk(exact_media_params(pair.model, pair.projector));
     ChatPrompt chat{{said("What colour is this?", {content(pair, 3)})}};
     const RequestId first = desk.ask(chat, 4);
     const std::string text = desk.wait(first);
@@ -158,7 +158,7 @@ TEST_CASE("a second turn on the same picture runs only what is new") {
 }
 
 TEST_CASE("the text model's positions with sections keep rows and memory in step") {
-  MediaDesk desk(media_params("qwen2vl", "qwen25vl"));
+  MediaDesk desk(exact_media_params("qwen2vl", "qwen25vl"));
   // A picture in front of another prompt's picture: the prefix ends before the second.
   const auto one = stripes(3, 84, 56);
   const auto two = stripes(9, 56, 84);
@@ -171,7 +171,7 @@ TEST_CASE("the text model's positions with sections keep rows and memory in step
 
 TEST_CASE("a text beside a picture is what it is alone") {
   for (const Pair &pair : kPairs) {
-    MediaDesk desk(media_params(pair.model, pair.projector));
+    MediaDesk desk(exact_media_params(pair.model, pair.projector));
     const ChatPrompt text{{ChatMessage{"user", "Tell me a story."}}};
     const std::string alone = desk.answer(text, 40);
     const RequestId running = desk.ask(text, 40);
@@ -189,9 +189,9 @@ TEST_CASE("media without a projector, or of the other kind, is refused by name")
   CHECK(error_for(*blind, stripes(3)).code() == ErrorCode::kUnsupported);
   CHECK(contains(error_for(*blind, stripes(3)).what(), "--mmproj"));
   CHECK(error_for(*blind, stripes(3)).param() == "messages[0].content[0]");
-  const auto sees = load_models(media_params("demo", "mlp"));
+  const auto sees = load_models(exact_media_params("demo", "mlp"));
   CHECK(contains(error_for(*sees, tone(400)).what(), "no audio"));
-  const auto hears = load_models(media_params("demo", "ultravox"));
+  const auto hears = load_models(exact_media_params("demo", "ultravox"));
   CHECK(contains(error_for(*hears, stripes(3)).what(), "no images"));
   auto broken = std::make_shared<Media>(*tone(400));
   broken->bytes.resize(20);
@@ -202,7 +202,7 @@ TEST_CASE("media without a projector, or of the other kind, is refused by name")
 }
 
 TEST_CASE("the sounds of a request last so long together") {
-  LlamaParams params = media_params("demo", "ultravox");
+  LlamaParams params = exact_media_params("demo", "ultravox");
   params.projector.n_audio_max = 1;
   const auto models = load_models(params);
   const auto half = tone(400);
@@ -217,7 +217,7 @@ TEST_CASE("the sounds of a request last so long together") {
 }
 
 TEST_CASE("a projector that does not fit is refused when it is loaded") {
-  const Error wide = error_of([] { load_models(media_params("gemma3", "mlp")); });
+  const Error wide = error_of([] { load_models(exact_media_params("gemma3", "mlp")); });
   CHECK(wide.code() == ErrorCode::kLoadFailed);
   CHECK(contains(wide.what(), "mismatch"));
   LlamaParams params = small_params("demo");
@@ -228,7 +228,7 @@ TEST_CASE("a projector that does not fit is refused when it is loaded") {
 }
 
 TEST_CASE("the batch grows to what a picture takes at once") {
-  LlamaParams params = media_params("demo", "gemma3");
+  LlamaParams params = exact_media_params("demo", "gemma3");
   params.context.n_ubatch = 8;
   params.context.n_batch = 8;
   const auto models = load_models(params);

@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 
+#include "rpc_mutations.h"
 #include "rpc_ops.h"
 
-#include <random>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 using namespace llamabox;
 
@@ -23,8 +27,8 @@ void say_every_op(RpcRig &rig, std::vector<std::vector<std::byte>> &messages) {
   }
 }
 
-// A session that a client could have had, as messages; the fuzzer changes one or more of them.
-std::vector<std::vector<std::byte>> recorded(RpcRig &rig) {
+// A session that no real client has, with every op and command.
+std::vector<std::vector<std::byte>> invented(RpcRig &rig) {
   const AllocReply buffer = rig.allocate(1 << 16);
   const std::uint64_t base = rig.base(buffer.handle);
   std::vector<std::vector<std::byte>> messages;
@@ -68,6 +72,10 @@ std::vector<std::vector<std::byte>> recorded(RpcRig &rig) {
   auto sizes = std::make_unique<AllocSizeRequest>();
   *sizes = {0, product, {weights, rows}};
   say(RpcCommand::kGetAllocSize, Bytes().add(*sizes).bytes);
+  Hello hello{};
+  put_own_mark(hello.caps);
+  say(RpcCommand::kHello, Bytes().add(hello).bytes);
+  say(RpcCommand::kSupportsOp, Bytes().add(*sizes).bytes);
   say(RpcCommand::kAllocBuffer, Bytes().add(AllocRequest{0, 512}).bytes);
   say(RpcCommand::kFreeBuffer, Bytes().add(buffer.handle).bytes);
   say(RpcCommand::kBufferGetBase, Bytes().add(buffer.handle).bytes);
@@ -76,66 +84,134 @@ std::vector<std::vector<std::byte>> recorded(RpcRig &rig) {
   return messages;
 }
 
-std::vector<std::byte> mutated(std::vector<std::byte> bytes, std::mt19937_64 &random) {
-  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
-  constexpr std::uint64_t kInteresting[] = {0,          1,          2,          31,
-                                            0x7fffffff, 0x80000000, 0xffffffff, 1ULL << 40,
-                                            1ULL << 63, UINT64_MAX, 255,        4096};
-  const std::size_t n_changes = 1 + below(4);
-  for (std::size_t i = 0; i < n_changes && bytes.size() > 9; ++i) {
-    const std::size_t at = 9 + below(bytes.size() - 9);
-    const std::size_t width = std::min<std::size_t>(std::size_t{1} << below(4), bytes.size() - at);
-    const std::uint64_t value =
-        below(3) == 0 ? random() : kInteresting[below(std::size(kInteresting))] + below(3) - 1;
-    if (below(3) == 0) {
-      bytes[at] ^= static_cast<std::byte>(1U << below(8));
-    } else {
-      std::memcpy(bytes.data() + at, &value, width);
+// Sessions of real clients as tests/corpus/rpc/record.py took them off the wire.
+std::vector<std::vector<Message>> recordings() {
+  std::vector<std::filesystem::path> paths;
+  for (const auto &entry : std::filesystem::directory_iterator(LLAMABOX_RPC_CORPUS)) {
+    if (entry.path().extension() == ".session") {
+      paths.push_back(entry.path());
     }
   }
-  if (below(16) == 0) {
-    bytes[0] = static_cast<std::byte>(below(26));
-  }
-  if (below(8) == 0) { // another length, told truly or not
-    bytes.resize(9 + below(bytes.size() + 64));
-    if (below(4) != 0) {
-      const std::uint64_t payload = bytes.size() - 9;
-      std::memcpy(bytes.data() + 1, &payload, sizeof payload);
+  std::sort(paths.begin(), paths.end());
+  std::vector<std::vector<Message>> sessions;
+  for (const std::filesystem::path &path : paths) {
+    std::ifstream file(path, std::ios::binary);
+    const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
+    std::vector<Message> &session = sessions.emplace_back();
+    for (std::size_t at = 0; at + kMessageHead <= bytes.size();) {
+      std::uint64_t payload = 0;
+      std::memcpy(&payload, bytes.data() + at + 1, sizeof payload);
+      REQUIRE(payload <= bytes.size() - at - kMessageHead);
+      Message &message = session.emplace_back(kMessageHead + payload);
+      std::memcpy(message.data(), bytes.data() + at, message.size());
+      at += message.size();
     }
   }
-  return bytes;
+  REQUIRE_FALSE(sessions.empty());
+  return sessions;
+}
+
+std::uint64_t allocated_bytes(const std::vector<Message> &session) {
+  std::uint64_t sum = 0;
+  for (const Message &message : session) {
+    if (message[0] == static_cast<std::byte>(RpcCommand::kAllocBuffer)) {
+      AllocRequest request;
+      std::memcpy(&request, message.data() + kMessageHead, sizeof request);
+      sum += request.size;
+    }
+  }
+  return sum;
+}
+
+// A session with a fake device; what is told to it is counted.
+class Victim {
+public:
+  explicit Victim(std::uint64_t capacity) : rig_(capacity) {}
+  ~Victim() {
+    rig_.session.reset();
+    CHECK(rig_.device->n_buffers == 0);
+    CHECK(rig_.host.seats[0]->used_bytes() == 0);
+  }
+  Victim(const Victim &) = delete;
+  Victim &operator=(const Victim &) = delete;
+
+  RpcRig &rig() { return rig_; }
+
+  // Whether the message was taken. The session is asked on after a refusal, which the server would
+  // not do: it must be safe then, too, since it still has to be destroyed.
+  bool tell(const Message &message) {
+    MemoryStream stream;
+    stream.input.assign(message.begin() + 1, message.end());
+    const auto command = static_cast<RpcCommand>(message[0]);
+    try {
+      if (command == RpcCommand::kHello) {
+        rig_.session->greet(command, stream);
+      } else {
+        rig_.session->handle(command, stream);
+      }
+      return true;
+    } catch (const BadMessage &) {
+    } catch (const EndOfStream &) {
+    }
+    return false;
+  }
+
+private:
+  RpcRig rig_;
+};
+
+std::uint64_t number_from(const char *variable, std::uint64_t otherwise) {
+  const char *given = std::getenv(variable);
+  return given == nullptr ? otherwise : std::strtoull(given, nullptr, 10);
+}
+
+struct Told {
+  std::size_t n_mutated = 0;
+  std::size_t n_refused = 0;
+};
+
+// The session from its beginning, with changed messages of its own in between.
+void mistreat(Victim &victim, const std::vector<Message> &session, Mutator &mutator, Told &told) {
+  constexpr std::size_t kAfterEach = 4;
+  for (std::size_t i = 0; i < session.size(); ++i) {
+    victim.tell(session[i]);
+    for (std::size_t n = mutator.below(kAfterEach); n > 0; --n) {
+      const std::size_t which = mutator.below(2) == 0 ? i : mutator.below(session.size());
+      ++told.n_mutated;
+      told.n_refused += victim.tell(mutator.mutated(session[which])) ? 0 : 1;
+    }
+  }
 }
 
 } // namespace
 
-TEST_CASE("mutated messages end a session with a refusal or do what they say, never more") {
-  // The fake device throws a logic_error for every byte beyond a buffer.
-  const char *wanted = std::getenv("LLAMABOX_FUZZ_MESSAGES");
-  const std::size_t n_messages = wanted == nullptr ? 20000 : std::strtoull(wanted, nullptr, 10);
-  std::mt19937_64 random(20260711);
-  std::size_t n_sent = 0;
-  std::size_t n_refused = 0;
-  while (n_sent < n_messages) {
-    RpcRig rig(4 << 20);
-    const std::vector<std::vector<std::byte>> messages = recorded(rig);
-    for (std::size_t i = 0; i < 64; ++i) {
-      const auto &original = messages[random() % messages.size()];
-      MemoryStream stream;
-      const std::vector<std::byte> bytes = random() % 4 == 0 ? original : mutated(original, random);
-      stream.input.assign(bytes.begin() + 1, bytes.end());
-      ++n_sent;
-      try {
-        rig.session->handle(static_cast<RpcCommand>(bytes[0]), stream);
-      } catch (const BadMessage &) {
-        ++n_refused;
-        break;
-      } catch (const EndOfStream &) {
-        break;
-      }
+TEST_CASE("recorded sessions of real clients are taken as they are") {
+  for (const std::vector<Message> &session : recordings()) {
+    Victim victim(allocated_bytes(session));
+    for (const Message &message : session) {
+      CAPTURE(static_cast<int>(message[0]));
+      CHECK(victim.tell(message));
     }
-    rig.session.reset();
-    REQUIRE(rig.device->n_buffers == 0);
-    REQUIRE(rig.host.seats[0]->memory().free_bytes == 1 << 20);
   }
-  CHECK(n_refused > n_messages / 100);
+}
+
+TEST_CASE("mutated messages are refused or do what they say, never more") {
+  // The fake device throws a logic_error for every byte beyond a buffer.
+  const std::size_t n_messages = number_from("LLAMABOX_FUZZ_MESSAGES", 20000);
+  Mutator mutator(number_from("LLAMABOX_FUZZ_SEED", 20260711));
+  const std::vector<std::vector<Message>> sessions = recordings();
+  Told told;
+  while (told.n_mutated < n_messages) {
+    const std::size_t which = mutator.below(sessions.size() + 1);
+    if (which < sessions.size()) {
+      Victim victim(allocated_bytes(sessions[which]) + (1 << 20));
+      mistreat(victim, sessions[which], mutator, told);
+    } else { // one that has every op of the list
+      Victim victim(4 << 20);
+      mistreat(victim, invented(victim.rig()), mutator, told);
+    }
+  }
+  MESSAGE(told.n_mutated << " mutated messages, " << told.n_refused << " refused");
+  CHECK(told.n_refused > n_messages / 100);
+  CHECK(told.n_refused < told.n_mutated);
 }

@@ -110,6 +110,24 @@ TEST_CASE("parameters that a kernel would abort on or divide by are refused") {
   CHECK(refused(RpcOp::kSsmScan, [](WireTensor &t) { t.op_params[0] = 0; }));
 }
 
+TEST_CASE("keys are turned where they are, with a part of each head left alone") {
+  const auto turned = [](std::uint32_t head_stride, std::uint32_t cell_stride) {
+    Built built = build({RpcOp::kRope, kF32, {8, 2, 3}, {{kF32, {8, 2, 3}}, {kI32, {3}}}, {0, 8}});
+    for (WireTensor *tensor : {&built.tensors[0], &built.tensors.back()}) {
+      tensor->nb[1] = head_stride;
+      tensor->nb[2] = cell_stride;
+      tensor->nb[3] = 3 * cell_stride;
+    }
+    built.tensors[0].data = built.tensors.back().data;
+    return built.passes();
+  };
+  CHECK(turned(32, 64));
+  CHECK(turned(48, 96));
+  CHECK_FALSE(turned(16, 64));
+  CHECK_FALSE(turned(32, 32));
+  CHECK_FALSE(turned(0, 0));
+}
+
 TEST_CASE("custom ops and all others that are not on the list are refused") {
   for (std::uint32_t op = 0; op < kRpcOps + 3; ++op) {
     Built built = build({RpcOp::kScale, kF32, {8}, {{kF32, {8}}}, {}});

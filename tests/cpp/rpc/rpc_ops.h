@@ -24,7 +24,6 @@ struct OneOp {
 };
 
 inline constexpr std::uint64_t kBase = std::uint64_t{1} << 40;
-inline constexpr std::int32_t kComputed = 16; // ggml skips nodes without this flag
 inline constexpr std::uint64_t kBufferBytes = 1 << 20;
 
 struct Built {
@@ -53,7 +52,6 @@ inline Built build(const OneOp &one) {
   built.buffers.emplace(buffer.handle, buffer);
   WireTensor node = wire(100, one.type, one.ne);
   node.op = static_cast<std::uint32_t>(one.op);
-  node.flags = kComputed;
   node.buffer = buffer.handle;
   node.data = kBase;
   for (std::size_t i = 0; i < one.params.size(); ++i) {
@@ -130,6 +128,7 @@ inline std::vector<OneOp> good_ops() {
         {kI32, {2}}},
        {1}},
       {RpcOp::kUnary, kF32, {8, 4}, {{kF32, {8, 4}}}, {10}},
+      {RpcOp::kFill, kF32, {8, 4}, {{kF32, {8, 4}}}, {half}},
       {RpcOp::kMean, kF32, {1, 4}, {{kF32, {8, 4}}}, {}},
       {RpcOp::kGroupNorm, kF32, {8, 4, 6}, {{kF32, {8, 4, 6}}}, {3, half}},
       {RpcOp::kLeakyRelu, kF32, {8, 4}, {{kF32, {8, 4}}}, {half}},

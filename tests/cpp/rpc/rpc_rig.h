@@ -34,6 +34,7 @@ inline WireTensor wire(std::uint64_t id, RpcType type, std::vector<std::uint32_t
   const TypeFacts facts = test_types()[static_cast<std::size_t>(type)];
   tensor.id = id;
   tensor.type = static_cast<std::uint32_t>(type);
+  tensor.flags = kRpcComputes;
   std::uint32_t stride = facts.bytes;
   for (std::size_t i = 0; i < kRpcDims; ++i) {
     tensor.ne[i] = ne[i];
@@ -140,7 +141,8 @@ public:
       std::memcpy(data, from, n);
     }
   }
-  std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph, std::string &) override {
+  bool supports(const RpcTensor &node) const override { return node.op != unknown_op; }
+  std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph) override {
     // Everything a kernel could touch is there.
     for (const RpcTensor &tensor : graph.tensors) {
       if (tensor.buffer != nullptr) {
@@ -158,6 +160,7 @@ public:
   std::deque<std::vector<std::byte>> storages;
   std::vector<std::pair<std::size_t, std::size_t>> pieces;
   int n_buffers = 0;
+  std::uint32_t unknown_op = kRpcOps; // an op that there is no kernel for; none at first
 
 private:
   static std::vector<std::byte> &of(const RpcBuffer &buffer) {

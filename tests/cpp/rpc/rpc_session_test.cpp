@@ -32,6 +32,14 @@ std::vector<std::byte> numbers(std::size_t n) {
   return bytes;
 }
 
+// Eight numbers and their squares, the tensors 1 and 2 of a graph.
+std::vector<WireTensor> squares(const AllocReply &buffer, std::uint64_t base) {
+  WireTensor node = at(wire(2, RpcType::kF32, {8}), buffer, base + 512);
+  node.op = static_cast<std::uint32_t>(RpcOp::kSqr);
+  node.src[0] = 1;
+  return {at(wire(1, RpcType::kF32, {8}), buffer, base), node};
+}
+
 } // namespace
 
 TEST_CASE("the handshake is answered with the version and nothing else begins a connection") {
@@ -46,6 +54,61 @@ TEST_CASE("the handshake is answered with the version and nothing else begins a 
   other.input = stream.input;
   CHECK_THROWS_AS(rig.session->greet(RpcCommand::kDeviceCount, other), BadMessage);
   CHECK_THROWS_AS(rig.send(RpcCommand::kHello, Bytes().add(Hello{}).bytes), BadMessage);
+}
+
+TEST_CASE("a client of our own may ask about ops, and no other") {
+  RpcRig rig;
+  const auto greet = [&](const Hello &hello) {
+    MemoryStream stream;
+    const std::vector<std::byte> bytes = message(RpcCommand::kHello, Bytes().add(hello).bytes);
+    stream.input.assign(bytes.begin() + 1, bytes.end());
+    rig.session->greet(RpcCommand::kHello, stream);
+    HelloReply reply;
+    std::memcpy(&reply, stream.output.data() + 8, sizeof reply);
+    return has_own_mark(reply.caps);
+  };
+  auto request = std::make_unique<SupportRequest>();
+  *request = {};
+  request->tensor = wire(9, RpcType::kF32, {8});
+  request->tensor.op = static_cast<std::uint32_t>(RpcOp::kSqr);
+  request->src[0] = wire(1, RpcType::kF32, {8});
+  const auto ask = [&] {
+    return rig.ask<std::uint8_t>(RpcCommand::kSupportsOp, Bytes().add(*request).bytes);
+  };
+  CHECK_THROWS_AS(ask(), BadMessage);
+  CHECK_FALSE(greet(Hello{}));
+  CHECK_THROWS_AS(ask(), BadMessage);
+  Hello own{};
+  put_own_mark(own.caps);
+  own.caps[kRpcCaps - 1] = 0; // another list of ops
+  CHECK_FALSE(greet(own));
+  put_own_mark(own.caps);
+  CHECK(greet(own));
+  CHECK(ask() == 1);
+  rig.device->unknown_op = request->tensor.op;
+  CHECK(ask() == 0);
+  rig.device->unknown_op = kRpcOps;
+  request->tensor.op = 4; // not on the list
+  CHECK(ask() == 0);
+  request->tensor.op = static_cast<std::uint32_t>(RpcOp::kSqr);
+  request->src[0].ne[0] = 4; // shapes that do not fit
+  CHECK(ask() == 0);
+  request->tensor.op = static_cast<std::uint32_t>(RpcOp::kView);
+  CHECK(ask() == 1);
+  request->tensor.op = static_cast<std::uint32_t>(RpcOp::kCpy); // a cast names itself
+  request->src[0].ne[0] = 8;
+  request->src[1] = request->tensor;
+  CHECK(ask() == 1);
+}
+
+TEST_CASE("a graph with an op that nobody here has a kernel for ends the connection") {
+  RpcRig rig;
+  const AllocReply buffer = rig.allocate(4096);
+  const auto graph = graph_payload(0, {2}, squares(buffer, rig.base(buffer.handle)));
+  CHECK_NOTHROW(rig.send(RpcCommand::kGraphCompute, graph));
+  rig.device->unknown_op = static_cast<std::uint32_t>(RpcOp::kSqr);
+  CHECK_THROWS_AS(rig.send(RpcCommand::kGraphCompute, graph), BadMessage);
+  CHECK(rig.device->pieces.size() == 1);
 }
 
 TEST_CASE("what is written is read back, in parts, in rows, filled and copied") {
@@ -134,12 +197,8 @@ TEST_CASE("clients share the capacity, and what one held the others get when it 
 TEST_CASE("a handle is never used twice, and a freed buffer takes its graphs with it") {
   RpcRig rig;
   const AllocReply buffer = rig.allocate(4096);
-  const std::uint64_t base = rig.base(buffer.handle);
-  const WireTensor source = at(wire(1, RpcType::kF32, {8}), buffer, base);
-  WireTensor node = at(wire(2, RpcType::kF32, {8}), buffer, base + 512);
-  node.op = static_cast<std::uint32_t>(RpcOp::kSqr);
-  node.src[0] = 1;
-  rig.send(RpcCommand::kGraphCompute, graph_payload(5, {2}, {source, node}));
+  const auto tensors = squares(buffer, rig.base(buffer.handle));
+  rig.send(RpcCommand::kGraphCompute, graph_payload(5, {2}, tensors));
   const auto again = Bytes().add(RecomputeRequest{0, 5}).bytes;
   rig.send(RpcCommand::kGraphRecompute, again);
   CHECK(rig.device->pieces.size() == 2);
@@ -169,6 +228,12 @@ TEST_CASE("indices out of range and numbers that cannot be sorted never reach a 
   CHECK_THROWS_AS(run(0, 3), BadMessage);
   CHECK_THROWS_AS(run(-1, 0), BadMessage);
   CHECK(rig.device->pieces.size() == 1);
+
+  // A branch that is left out is not run, so that nobody has filled its indices.
+  node.flags = 0;
+  CHECK_NOTHROW(run(0, 3));
+  CHECK(rig.device->pieces.back() == std::pair<std::size_t, std::size_t>{0, 0});
+  node.flags = kRpcComputes;
 
   WireTensor sorted = at(wire(4, RpcType::kI32, {4, 3}), buffer, base + 2048);
   sorted.op = static_cast<std::uint32_t>(RpcOp::kArgsort);

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ provide_core()
 _MODELS = Path(__file__).parents[2] / "models"
 _TOOLS = os.environ.get("LLAMABOX_UPSTREAM_TOOLS", str(ROOT / "build/bench/bin"))
 _STOCK = Path(_TOOLS) / "llama-completion"
+_STOCK_HTTP = Path(_TOOLS) / "llama-server"
 _STOCK_SERVER = Path(_TOOLS) / "ggml-rpc-server"
 
 
@@ -45,6 +49,14 @@ def test_text_split_over_two_servers_is_the_local_text(
     assert split == local
     for box in lenders:
         box.wait_for(r"(rpc client ended: .* graphs=[1-9])")
+
+
+def test_three_clients_at_once_get_the_local_text(lenders: tuple[RpcBox, RpcBox]) -> None:
+    model = ("-m", str(DEMO_MODEL))
+    local = text_of(*model)
+    with ThreadPoolExecutor(3) as pool:
+        texts = pool.map(lambda _: text_of(*model, "--rpc", lenders[0].endpoint), range(3))
+        assert list(texts) == [local] * 3
 
 
 def test_servers_come_first_among_the_devices(lenders: tuple[RpcBox, RpcBox]) -> None:
@@ -103,6 +115,35 @@ def test_upstreams_own_client_says_the_same_with_and_without_our_server(
     over = [*command, "--rpc", lenders[0].endpoint, "-ngl", "99"]
     assert _stock_text(command) == _stock_text(over)
     lenders[0].wait_for(r"(rpc client ended: .* graphs=[1-9])")
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not _STOCK_HTTP.exists(), reason="upstream's own tools are not built here")
+def test_upstreams_http_server_says_the_same_with_and_without_our_server(
+    lenders: tuple[RpcBox, RpcBox],
+) -> None:
+    texts = []
+    for more in ((), ("--rpc", lenders[1].endpoint, "-ngl", "99")):
+        port = free_port()
+        command = [str(_STOCK_HTTP), "-m", str(DEMO_MODEL), "--port", str(port), "-c", "512", *more]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
+            try:
+                texts.append(_completed(port, it))
+            finally:
+                it.kill()
+    assert texts[0] == texts[1] != ""
+    lenders[1].wait_for(r"(rpc client ended: .* graphs=[1-9])")
+
+
+def _completed(port: int, server: subprocess.Popen[bytes]) -> str:
+    body = json.dumps({"prompt": "Once upon", "n_predict": 24, "temperature": 0}).encode()
+    while server.poll() is None:
+        # Refused until it listens, 503 until it has loaded.
+        with contextlib.suppress(OSError):
+            url = f"http://127.0.0.1:{port}/completion"
+            with urllib.request.urlopen(url, body, timeout=TIMEOUT_S) as reply:
+                return str(json.load(reply)["content"])
+    raise AssertionError("upstream's server ended")
 
 
 def _stock_text(command: list[str]) -> bytes:

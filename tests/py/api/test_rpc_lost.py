@@ -5,6 +5,7 @@ A server is killed by its process id, so that it says nothing to anybody.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -31,14 +32,20 @@ def _complete(server: Box) -> str:
     return text
 
 
+def _streaming(server: Box) -> Post:
+    """A request whose text has begun to come."""
+    streamed = Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
+    streamed.wait_for(b"data: ")
+    return streamed
+
+
 def test_a_server_lost_in_mid_stream_ends_requests_with_503_and_is_joined_again() -> None:
     lender = RpcBox()
     server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
     before = _complete(server)
     pid = server.worker.pid
-    streamed = Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
     whole = Post(server, "/v1/completions", _ENDLESS)
-    streamed.wait_for(b"data: ")
+    streamed = _streaming(server)
     lender.kill()
     lost = f"the RPC server {lender.endpoint} was lost"
     assert streamed.rest().startswith(b"HTTP/1.1 200")
@@ -61,24 +68,72 @@ def test_a_server_lost_in_mid_stream_ends_requests_with_503_and_is_joined_again(
     assert again.stop() == 0
 
 
-def test_one_of_two_servers_lost_is_named() -> None:
-    lenders = RpcBox(), RpcBox()
+def test_one_of_three_servers_lost_in_mid_stream_is_named_and_joined_again() -> None:
+    lenders = RpcBox(), RpcBox(), RpcBox()
     servers = ",".join(box.endpoint for box in lenders)
-    server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", servers, "--tensor-split", "1,1")
-    streamed = Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
-    streamed.wait_for(b"data: ")
+    server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", servers, "--tensor-split", "1,1,1")
+    before = _complete(server)
+    whole = Post(server, "/v1/completions", _ENDLESS)
+    streamed = _streaming(server)
     lenders[1].kill()
-    assert f"the RPC server {lenders[1].endpoint} was lost".encode() in streamed.rest()
+    lost = f"the RPC server {lenders[1].endpoint} was lost".encode()
+    assert lost in streamed.rest()
+    answer = whole.rest()
+    assert answer.startswith(b"HTTP/1.1 503"), answer
+    assert lost in answer
     server.wait_for(r"(worker died)")
+    server.wait_for(rf"(waiting for an RPC server.*{lenders[1].endpoint})")
+    assert health(server)[0] == b"503"
+    again = RpcBox(port=lenders[1].port)
+    server.wait_for(r"msg=(ready)")
+    assert _complete(server) == before
     assert server.stop() == 0
-    assert lenders[0].stop() == 0
+    for lender in (lenders[0], again, lenders[2]):
+        assert lender.stop() == 0
+
+
+def test_a_killed_worker_of_a_server_is_lost_and_its_supervisor_brings_it_back() -> None:
+    lender = RpcBox()
+    server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
+    before = _complete(server)
+    streamed = _streaming(server)
+    lender.worker.kill()
+    assert f"the RPC server {lender.endpoint} was lost".encode() in streamed.rest()
+    assert Post(server, "/v1/completions", _TINY).rest().startswith(b"HTTP/1.1 503")
+    lender.wait_for(r"msg=\"(worker died)\"")
+    lender.wait_for(r"msg=(ready)")
+    server.wait_for(r"msg=\"(worker died)\".* reason=\"an RPC server was lost\"")
+    server.wait_for(r"msg=(ready)")
+    assert health(server)[0] == b"200"
+    assert _complete(server) == before
+    assert server.stop() == 0
+    assert lender.stop() == 0
+
+
+def test_a_worker_killed_in_mid_stream_is_restarted_and_its_memory_is_free_again() -> None:
+    lender = RpcBox()
+    server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
+    before = _complete(server)
+    pid = server.worker.pid
+    streamed = _streaming(server)
+    server.worker.kill()
+    with contextlib.suppress(ConnectionResetError):
+        streamed.rest()
+    assert b"data: [DONE]" not in streamed.received
+    server.wait_for(r"msg=\"(worker died)\"")
+    lender.wait_for(r"(rpc client ended: .* graphs=[1-9])")
+    server.wait_for(r"msg=(ready)")
+    assert health(server)[0] == b"200"
+    assert server.worker.pid != pid
+    assert _complete(server) == before
+    assert server.stop() == 0
+    assert lender.stop() == 0
 
 
 def test_without_a_supervisor_the_exit_code_says_what_happened() -> None:
     lender = RpcBox()
     server = Box(*_BASE, "--no-supervise", "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
-    streamed = Post(server, "/v1/completions", {**_ENDLESS, "stream": True})
-    streamed.wait_for(b"data: ")
+    streamed = _streaming(server)
     lender.kill()
     streamed.rest()
     server.process.communicate(timeout=TIMEOUT_S)
