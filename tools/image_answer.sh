@@ -17,6 +17,7 @@ SEED=${SEED:-$(date +%s)}
 GUIDANCE=${GUIDANCE:-3.5}
 CFG_SCALE=${CFG_SCALE:-4.5}
 NEGATIVE_PROMPT=${NEGATIVE_PROMPT:-}
+CHUNK_BYTES=$((1024 * 1024))
 failed=false
 
 say() { printf '%s\n' "$*"; }
@@ -35,7 +36,7 @@ banner() {
 # request CURL-ARGUMENT...: POST and show what comes. Fails when the server refused.
 request() {
   local line prefix began
-  declare -A part_of=()
+  declare -A part_of=() shown=()
   prefix=$WORK_DIR/${image_name}_$(date +%s)
   began=$(date +%s)
   failed=false
@@ -63,39 +64,46 @@ refuse() {
 
 # show_event JSON PREFIX BEGAN: progress, parts of images, finished images, figures.
 show_event() {
-  if jq -e 'has("error")' >/dev/null <<<"$1"; then
-    refuse "$1"
-    return
+  local kind first second third fourth
+  while IFS='|' read -r kind first second third fourth; do
+    case $kind in
+      error) refuse "$1" ;;
+      image) show_image "$2" "$first" "$second" "$third" "$fourth" <<<"$1" ;;
+      usage)
+        printf 'TTP  : %s ms\nTPG  : %s ms\nGPS  : %s\n' "$first" "$second" "$third"
+        say "TC   : $(($(date +%s) - $3)) s"
+        ;;
+    esac
+  done < <(jq -r '
+    (if has("error") then ["error"] else empty end),
+    (.data[]? | ["image", .index, .progress // 0, .progressed_steps // 0, .finish_reason // ""]),
+    (.usage // empty | ["usage", .time_to_process_ms // 0, .time_per_generation_ms // 0,
+      .generation_per_second // 0]) | map(tostring) | join("|")' <<<"$1")
+}
+
+# show_image PREFIX INDEX PROGRESS STEPS REASON: what an event, given as input, says of an image.
+show_image() {
+  [[ ${shown[$2]:-} == "$3" ]] || say "$2: $3%"
+  shown[$2]=$3
+  # A new step is a new picture; of the same one come parts.
+  if [[ ${part_of[$2]:-$4} != "$4" ]]; then
+    write_image "$2" "${part_of[$2]}" "$1"
   fi
-  local index progress steps reason data
-  while IFS='|' read -r index progress steps reason data; do
-    say "$index: $progress%"
-    # A new step is a new picture; of the same one come parts.
-    if [[ ${part_of[$index]:-$steps} != "$steps" ]]; then
-      write_image "$index" "${part_of[$index]}" "$2"
-    fi
-    part_of[$index]=$steps
-    printf '%s' "$data" >>"$parts/$index.$steps"
-    if [[ $reason == stop ]]; then
-      write_image "$index" "$steps" "$2"
-      say "$2_$index.png"
-      log "A: $2_$index.png"
-      [[ ${OSTYPE:-} != darwin* ]] || open -a 'Google Chrome' "$2_$index.png"
-    fi
-  done < <(jq -r '.data[]? | [.index, .progress // 0, .progressed_steps // 0, .finish_reason // "",
-    .b64_json // ""] | join("|")' <<<"$1")
-  show_figures "$1" "$3"
+  part_of[$2]=$4
+  # The shell itself would read a megabyte letter by letter.
+  jq -j --argjson index "$2" '.data[] | select(.index == $index) | .b64_json // empty' \
+    >>"$parts/$2.$4"
+  if [[ $5 == stop ]]; then
+    write_image "$2" "$4" "$1"
+    say "$1_$2.png"
+    log "A: $1_$2.png"
+    [[ ${OSTYPE:-} != darwin* ]] || open -a 'Google Chrome' "$1_$2.png"
+  fi
 }
 
 # write_image INDEX STEPS PREFIX: a picture without data is none.
 write_image() {
   [[ ! -s $parts/$1.$2 ]] || base64 -d <"$parts/$1.$2" >"$3_$1.png"
-}
-
-show_figures() {
-  jq -e '.usage' >/dev/null <<<"$1" || return 0
-  jq -r '.usage | "TTP  : \(.time_to_process_ms // 0) ms\nTPG  : \(.time_per_generation_ms // 0) ms\nGPS  : \(.generation_per_second // 0)"' <<<"$1"
-  say "TC   : $(($(date +%s) - $2)) s"
 }
 
 # converse WORDS...: one request for the words, or for each line that is typed.

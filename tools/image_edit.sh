@@ -14,7 +14,6 @@ image_name=image_edit
 IMAGE=${IMAGE:-}
 MASK=${MASK:-}
 STRENGTH=${STRENGTH:-0.75}
-CHUNK_BYTES=$((1024 * 1024))
 
 # A leading @ of a file name is left out, as curl writes it.
 for name in IMAGE MASK; do

@@ -18,9 +18,9 @@ body_of() {
     --arg style "$STYLE" --argjson preview "$PREVIEW" --arg method "$SAMPLE_METHOD" \
     --argjson steps "$SAMPLING_STEPS" --arg schedule "$SCHEDULE_METHOD" --argjson seed "$SEED" \
     --argjson guidance "$GUIDANCE" --argjson cfg_scale "$CFG_SCALE" \
-    --arg negative_prompt "$NEGATIVE_PROMPT" '
+    --arg negative_prompt "$NEGATIVE_PROMPT" --argjson chunk_size "$CHUNK_BYTES" '
     {$prompt, $n, $size, response_format: "b64_json", stream: true,
-     stream_options: {include_usage: true, chunk_result: true, $preview}}
+     stream_options: {include_usage: true, chunk_result: true, $chunk_size, $preview}}
     + (if $method == "null" then {$quality} + (if $style == "null" then {} else {$style} end)
        else {sample_method: $method, sampling_steps: $steps, schedule_method: $schedule, $seed,
              $guidance, $cfg_scale, $negative_prompt} end)'

@@ -132,6 +132,11 @@ void register_request(py::module_ &m) {
         read("guidance", request.guidance);
         read("skip_layers", request.skip_layers);
         read_pixels("init", request.init);
+        if (fields.contains("others")) {
+          ++n_read;
+          const auto others = fields["others"].cast<std::vector<PyPixels>>();
+          request.others.assign(others.begin(), others.end());
+        }
         read_pixels("mask", request.mask);
         read("strength", request.strength);
         read_pixels("control", request.control);
@@ -232,8 +237,9 @@ void register_loader(py::module_ &m) {
   bind_value<F>(m, "FakeImageParams", "An image model whose every pixel is known by hand.",
                 Field{"step_us", &F::step_us}, Field{"fails_on", &F::fails_on},
                 Field{"loses_on", &F::loses_on}, Field{"inpaints", &F::inpaints},
-                Field{"has_control_net", &F::has_control_net}, Field{"n_loras", &F::n_loras},
-                Field{"upscale_factor", &F::upscale_factor}, Field{"family", &F::family});
+                Field{"edits", &F::edits}, Field{"has_control_net", &F::has_control_net},
+                Field{"n_loras", &F::n_loras}, Field{"upscale_factor", &F::upscale_factor},
+                Field{"family", &F::family});
   m.def("load_image_model", &load_fake_image_model, py::arg("params"));
 }
 #else

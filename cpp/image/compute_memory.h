@@ -3,7 +3,7 @@
 // graphs are asked for before they get any memory.
 // Thread rule: one thread at a time, as the hooks that use it.
 // Guarantee: in each image the first graph of each allocator is measured; the others of a stage are
-// as large. Covered by tests/py/api/test_image_model.py.
+// as large. Covered by tests/py/api/test_image_memory.py.
 #pragma once
 
 #include "ggml-alloc.h"

@@ -4,7 +4,7 @@
 // Thread rule: one model at a time; what is set is set before it is loaded, CancelScope on the
 // thread that computes.
 // Guarantee: Cancelled, Error and std::bad_alloc leave upstream through frames that own what they
-// hold. Covered by tests/py/api/test_real_images.py, test_image_rpc.py and test_image_model.py.
+// hold. Covered by tests/py/api/test_real_images.py, test_image_rpc.py and test_image_memory.py.
 #pragma once
 
 #include <cstddef>
@@ -44,6 +44,16 @@ public:
   ~CancelScope();
   CancelScope(const CancelScope &) = delete;
   CancelScope &operator=(const CancelScope &) = delete;
+};
+
+// While it lives, this thread takes the memory of what it is asked to compute and computes nothing:
+// what comes out of upstream is no image, but whatever has no room has been refused.
+class RehearsalScope {
+public:
+  RehearsalScope();
+  ~RehearsalScope();
+  RehearsalScope(const RehearsalScope &) = delete;
+  RehearsalScope &operator=(const RehearsalScope &) = delete;
 };
 
 // REQUIRES: called between computations of this thread. Throws Cancelled.

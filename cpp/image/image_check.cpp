@@ -74,6 +74,16 @@ void check_pixels(const char *field, const SharedPixels &pixels, const ImageRequ
 void check_pictures(const ImageRequest &request, const ImageModelInfo &info) {
   constexpr std::int32_t kRgb = 3;
   check_pixels("image", request.init, request, kRgb);
+  for (const SharedPixels &other : request.others) {
+    check_pixels("image", other, request, kRgb);
+  }
+  const bool takes_several = info.edits && info.is_dit; // a UNet looks at the first only
+  if (!request.others.empty() && !takes_several) {
+    throw Error(ErrorCode::kUnsupported,
+                "image is given more than once; a model of the family " + info.family +
+                    " takes one picture",
+                "image");
+  }
   check_pixels("mask", request.mask, request, 1);
   check_pixels("control", request.control, request, kRgb);
   if (request.mask != nullptr && request.init == nullptr) {

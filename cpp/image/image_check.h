@@ -1,7 +1,7 @@
 // What a request for an image may say, given the model: one table of samplers and schedules and of
 // what each of them needs, so that nothing that upstream would abort on gets there.
 // Thread rule: pure functions and constants. Covered by image_check_test; that upstream has each
-// name is covered by sd_model_test.
+// name, and makes a picture of what is let through, by tests/py/api/test_image_matrix.py.
 #pragma once
 
 #include "image/image_model.h"

@@ -107,12 +107,12 @@ void ImageEngine::start() {
 }
 
 void ImageEngine::stop() {
-  running_ = false;
   if (!thread_.joinable()) {
     return;
   }
+  arrivals_.close(); // first: once a request is refused for it, no image goes on
+  running_ = false;
   registry_.close();
-  arrivals_.close();
   thread_.join();
 }
 
@@ -128,7 +128,7 @@ RequestId ImageEngine::submit(ImageRequest request) {
   ImageJob job;
   job.ticket = registry_.accept();
   const RequestId id = job.ticket.id;
-  if (id == 0 && !running_) {
+  if (id == 0 && (!running_ || arrivals_.closed())) {
     throw Error(ErrorCode::kUnavailable, "the engine is not running");
   }
   if (id == 0) {

@@ -1,7 +1,7 @@
 // What the image engine needs of a model: one image at a time, reported step by step.
 // Thread rule: generate on the worker thread only; info and check on any thread.
 // Guarantee asked of an implementation: a failed or cancelled image leaves the next one as it would
-// have been. Covered by image_engine_test (on a fake) and sd_model_test.
+// have been. Covered by image_engine_test (on a fake) and tests/py/api/test_image_model.py.
 #pragma once
 
 #include "image/image_params.h"

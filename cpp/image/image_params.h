@@ -1,7 +1,7 @@
 // What an image is made from: the request of one client, and the sizes of the engine.
 // Thread rule: plain values; pixels are shared and not changed any more.
 // ERRORS: ImageModel::check refuses what a model cannot do, by the names of these fields.
-// Covered by image_engine_test and sd_model_test.
+// Covered by image_engine_test and tests/py/api/test_image_model.py.
 #pragma once
 
 #include <cstddef>
@@ -49,15 +49,16 @@ struct ImageRequest {
   std::int32_t height = 512;
   std::int64_t seed = 0;
   std::int32_t steps = 20;
-  std::string sampler;    // one of kImageSamplers
-  std::string schedule;   // one of kImageSchedules
-  float cfg_scale = 1;    // 1: no pass without the prompt
-  float guidance = 3.5F;  // of distilled models
-  SkipLayers skip_layers; // slg_* in requests
-  SharedPixels init;      // the image that is changed; of the request's size
-  SharedPixels mask;      // one channel; white is painted anew
-  float strength = 1;     // 0 keeps the initial image, 1 ignores it
-  SharedPixels control;   // the hint of a ControlNet
+  std::string sampler;              // one of kImageSamplers
+  std::string schedule;             // one of kImageSchedules
+  float cfg_scale = 1;              // 1: no pass without the prompt
+  float guidance = 3.5F;            // of distilled models
+  SkipLayers skip_layers;           // slg_* in requests
+  SharedPixels init;                // the image that is changed; of the request's size
+  std::vector<SharedPixels> others; // more to follow, for transformers that edit; the same size
+  SharedPixels mask;                // one channel; white is painted anew
+  float strength = 1;               // 0 keeps the initial image, 1 ignores it
+  SharedPixels control;             // the hint of a ControlNet
   float control_strength = 0.9F;
   bool control_canny = false; // reduce the hint to its edges first
   std::vector<ImageLora> loras;
@@ -67,6 +68,9 @@ struct ImageRequest {
     std::size_t n_bytes = prompt.size() + negative_prompt.size();
     for (const SharedPixels &pixels : {init, mask, control}) {
       n_bytes += pixels ? pixels->bytes.size() : 0;
+    }
+    for (const SharedPixels &pixels : others) {
+      n_bytes += pixels->bytes.size();
     }
     return n_bytes;
   }

@@ -5,6 +5,7 @@
 #include "image/held_file.h"
 #include "image/image_check.h"
 #include "image/image_placement.h"
+#include "image/image_shape.h"
 #include "image/sd_files.h"
 #include "image/sd_request.h"
 
@@ -14,6 +15,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,17 +72,20 @@ void on_progress(int step, int n_steps, float /*seconds*/, void *data) {
   }
 }
 
-void on_preview(int /*step*/, int n_frames, sd_image_t *frames, bool /*is_noisy*/, void *data) {
-  if (n_frames < 1 || frames == nullptr) {
-    return;
-  }
-  Pixels pixels{static_cast<std::int32_t>(frames[0].width),
-                static_cast<std::int32_t>(frames[0].height),
-                static_cast<std::int32_t>(frames[0].channel),
+Pixels pixels_of(const sd_image_t &image) {
+  Pixels pixels{static_cast<std::int32_t>(image.width),
+                static_cast<std::int32_t>(image.height),
+                static_cast<std::int32_t>(image.channel),
                 {}};
-  const std::size_t n_bytes = std::size_t{frames[0].width} * frames[0].height * frames[0].channel;
-  pixels.bytes.assign(frames[0].data, frames[0].data + n_bytes);
-  static_cast<ImageObserver *>(data)->previewed(std::move(pixels));
+  const std::size_t n_bytes = std::size_t{image.width} * image.height * image.channel;
+  pixels.bytes.assign(image.data, image.data + n_bytes);
+  return pixels;
+}
+
+void on_preview(int /*step*/, int n_frames, sd_image_t *frames, bool /*is_noisy*/, void *data) {
+  if (n_frames > 0 && frames != nullptr) {
+    static_cast<ImageObserver *>(data)->previewed(pixels_of(*frames));
+  }
 }
 
 // Upstream's callbacks while one image is made.
@@ -142,10 +148,11 @@ public:
   std::optional<Pixels> generate(const ImageRequest &request, std::int64_t seed,
                                  ImageObserver &observer) override {
     const CancelScope scope([&observer] { return observer.cancelled(); });
-    const Callbacks callbacks(observer, request.preview);
-    SdRequest asked(request, adapters_, choices_);
     try {
       stop_if_cancelled();
+      require_room(request);
+      const Callbacks callbacks(observer, request.preview);
+      SdRequest asked(request, adapters_, choices_);
       return upscaled(made(asked.params(seed)));
     } catch (const Cancelled &) {
       return std::nullopt;
@@ -156,6 +163,7 @@ private:
   void load(const ImageModelParams &params, bool is_bare);
   void load_upscaler(const ImageModelParams &params, const std::string &device);
   void warm_up();
+  void require_room(const ImageRequest &request);
   Pixels made(const sd_img_gen_params_t *params) const;
   Pixels upscaled(Pixels pixels) const;
 
@@ -163,19 +171,10 @@ private:
   std::int32_t n_upscales_;
   SdRequest::Choices choices_;
   std::vector<HeldFile> adapters_;
+  std::set<ImageShape> with_room_; // those whose stages have had their memory once
   std::unique_ptr<sd_ctx_t, FreeSd> context_;
   std::unique_ptr<upscaler_ctx_t, FreeSd> upscaler_;
 };
-
-Pixels pixels_of(const sd_image_t &image) {
-  Pixels pixels{static_cast<std::int32_t>(image.width),
-                static_cast<std::int32_t>(image.height),
-                static_cast<std::int32_t>(image.channel),
-                {}};
-  const std::size_t n_bytes = std::size_t{image.width} * image.height * image.channel;
-  pixels.bytes.assign(image.data, image.data + n_bytes);
-  return pixels;
-}
 
 std::string reason() { return last_error().empty() ? "upstream does not say why" : last_error(); }
 
@@ -252,6 +251,33 @@ void SdModel::warm_up() {
   request.schedule = "default";
   NoObserver nobody;
   generate(request, 0, nobody);
+}
+
+// Before anything is computed: the decoder comes last and takes most, and an image that has no room
+// for it should not be refused after all its steps.
+void SdModel::require_room(const ImageRequest &request) {
+  constexpr std::size_t kMaxKept = 1024;
+  const ImageShape shape = shape_of(request);
+  if (with_room_.contains(shape)) {
+    return;
+  }
+  ImageRequest rehearsed = request;
+  rehearsed.steps = 1;
+  rehearsed.sampler = "euler";
+  rehearsed.schedule = "default";
+  rehearsed.strength = 1; // less would leave out the only step
+  rehearsed.control_canny = false;
+  SdRequest asked(rehearsed, adapters_, choices_);
+  try {
+    const RehearsalScope rehearsal;
+    made(asked.params(0));
+  } catch (const std::bad_alloc &) {
+    throw Error(ErrorCode::kInvalidArgument, "size needs more memory than there is", "size");
+  }
+  if (with_room_.size() == kMaxKept) {
+    with_room_.clear();
+  }
+  with_room_.insert(shape);
 }
 
 Pixels SdModel::made(const sd_img_gen_params_t *params) const {

@@ -1,8 +1,9 @@
 // An image model on stable-diffusion.cpp: loads it, and makes one image at a time.
 // Thread rule: load on any thread; generate on the worker thread only. Upstream's callbacks are
 // global, so there is one such model in a process.
-// Guarantee: files pass their header checks before upstream reads them; a cancelled or failed image
-// leaves the model as it was. Covered by tests/py/api/test_real_images.py.
+// Guarantee: files pass their header checks before upstream reads them; a size that there is no
+// memory for is refused before anything is computed; a cancelled or failed image leaves the model
+// as it was. Covered by tests/py/api/test_real_images.py, test_image_model.py and _memory.py.
 #pragma once
 
 #include "image/image_model.h"

@@ -66,9 +66,12 @@ void SdRequest::set_pictures(const ImageRequest &request, bool follows_picture) 
   params_.strength = request.strength;
   params_.control_strength = request.control_strength;
   if (request.init != nullptr && follows_picture) {
-    followed_ = image_of(*request.init);
-    params_.ref_images = &followed_;
-    params_.ref_images_count = 1;
+    followed_.push_back(image_of(*request.init));
+    for (const SharedPixels &other : request.others) {
+      followed_.push_back(image_of(*other));
+    }
+    params_.ref_images = followed_.data();
+    params_.ref_images_count = static_cast<int>(followed_.size());
     params_.auto_resize_ref_image = true;
   } else if (request.init != nullptr) {
     params_.init_image = image_of(*request.init);

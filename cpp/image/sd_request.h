@@ -20,7 +20,7 @@ public:
     bool follows_picture = false; // the initial image is one to follow, not to start from
   };
 
-  // `adapters` by their ids. All must outlive it.
+  // `adapters` by their ids. All must outlive it; upstream's pointers lead into `request`.
   SdRequest(const ImageRequest &request, const std::vector<HeldFile> &adapters, Choices choices);
 
   const sd_img_gen_params_t *params(std::int64_t seed);
@@ -33,7 +33,7 @@ private:
   std::vector<int> skip_layers_;
   std::vector<sd_lora_t> loras_;
   std::vector<std::uint8_t> edges_; // of the control image
-  sd_image_t followed_{};
+  std::vector<sd_image_t> followed_;
 };
 
 } // namespace llamabox

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
 from llamabox.drain_rate import DrainRate
 from llamabox.errors import DeviceLostError
 from llamabox.stream import Sink, Stream
-
-if TYPE_CHECKING:
-    from llamabox.event import Event
 
 
 class CoreStats(Protocol):
@@ -109,7 +106,7 @@ class CoreStreams(Generic[Asked, EventT]):
         """Whole seconds after which a refused client may find room, from the recent drain rate."""
         return self._drain_rate.retry_after_s(time.monotonic(), self._engine.stats().n_waiting)
 
-    def _open(self, request: Asked, sink: Sink, first_choice: int = 0) -> Stream:
+    def _open(self, request: Asked, sink: Sink[EventT], first_choice: int = 0) -> Stream:
         """Hand a request to the engine, which consumes it; its events go to ``sink``.
 
         Raises what the core refuses it with.
@@ -139,5 +136,4 @@ class CoreStreams(Generic[Asked, EventT]):
             self._drain_rate.end(time.monotonic(), len(self._streams))
             if isinstance(batch[-1].error, DeviceLostError):
                 self.device_lost.set()
-        # A stream looks at nothing of an event but its kind.
-        stream.feed(cast("list[Event]", batch))
+        stream.feed(batch)

@@ -79,7 +79,7 @@ class Engine(CoreStreams["_core.Request", Event]):
         self.detokenize_packed = engine.detokenize_packed
         self.pieces = engine.pieces
 
-    def submit(self, request: _core.Request, sink: Sink, first_choice: int = 0) -> Stream:
+    def submit(self, request: _core.Request, sink: Sink[Event], first_choice: int = 0) -> Stream:
         """Hand a request to the engine, which consumes it; its events go to ``sink``.
 
         Raises QueueFullError or UnavailableError.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from llamabox.system_files import text_of
+
 _MIB = 1 << 20
 _MAX_CACHE_BYTES = 8 << 30
 _CACHE_SHARE = 4
@@ -15,13 +17,14 @@ def available_bytes(root: Path = Path("/")) -> int:
     """What is available: of the machine, and within the limit of each control group above the
     process. 0 where the system does not say. ``root`` is where proc and sys are mounted.
     """
-    found = _AVAILABLE.search(_read(root / "proc/meminfo"))
+    found = _AVAILABLE.search(text_of(root / "proc/meminfo"))
     free = int(found[1]) * 1024 if found else 0
     for folder in group_folders(root, "memory"):
-        limit, used = _read(folder / "memory.max").strip(), _read(folder / "memory.current").strip()
+        limit = text_of(folder / "memory.max").strip()
+        used = text_of(folder / "memory.current").strip()
         if not limit:
-            limit = _read(folder / "memory.limit_in_bytes").strip()
-            used = _read(folder / "memory.usage_in_bytes").strip()
+            limit = text_of(folder / "memory.limit_in_bytes").strip()
+            used = text_of(folder / "memory.usage_in_bytes").strip()
         if limit.isdigit() and used.isdigit():
             free = min(free, max(0, int(limit) - int(used)))
     return free
@@ -37,7 +40,7 @@ def group_folders(root: Path, controller: str) -> list[Path]:
     the roots.
     """
     folders = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in text_of(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
@@ -45,10 +48,3 @@ def group_folders(root: Path, controller: str) -> list[Path]:
         group = base / path.lstrip("/")
         folders += [group, *(parent for parent in group.parents if parent.is_relative_to(base))]
     return folders
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""

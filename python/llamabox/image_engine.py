@@ -6,7 +6,7 @@ Everything here runs on the loop thread. Covered by tests/py/boundary/test_image
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from llamabox.core_streams import CoreStreams
 from llamabox.stream import Sink, Stream
@@ -25,23 +25,6 @@ class ImageModule(Protocol):
     SkipLayers: type[_core.SkipLayers]
 
 
-class ImageSink(Protocol):
-    """As ``stream.Sink``, for image events."""
-
-    @property
-    def full(self) -> bool:
-        """Whether events should wait."""
-
-    async def drain(self) -> None:
-        """Wait until events may come again."""
-
-    def accept(self, stream: Stream, events: list[_core.ImageEvent]) -> None:
-        """Take what one wake-up brought, in order."""
-
-    def fail(self, error: Exception) -> None:
-        """Hear that ``accept`` raised."""
-
-
 class ImageEngine(CoreStreams["_core.ImageRequest", "_core.ImageEvent"]):
     """Wraps one image engine of the core; ``core`` is the extension module it came from."""
 
@@ -53,9 +36,9 @@ class ImageEngine(CoreStreams["_core.ImageRequest", "_core.ImageEvent"]):
         self.lora_scales = [lora.scale for lora in engine.info.loras]
         self.stats: Callable[[], _core.ImageStats] = engine.stats
 
-    def submit(self, request: _core.ImageRequest, sink: ImageSink) -> Stream:
+    def submit(self, request: _core.ImageRequest, sink: Sink[_core.ImageEvent]) -> Stream:
         """Hand a request to the engine; its events go to ``sink``.
 
         Raises InvalidArgumentError, UnsupportedError, QueueFullError or UnavailableError.
         """
-        return self._open(request, cast("Sink", sink))
+        return self._open(request, sink)

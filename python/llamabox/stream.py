@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from llamabox.event import Event
+EventT = TypeVar("EventT")
 
 
-class Sink(Protocol):
+class Sink(Protocol[EventT]):
     """Takes the events of one or several streams; ``accept`` must not block."""
 
     @property
@@ -23,7 +22,7 @@ class Sink(Protocol):
     async def drain(self) -> None:
         """Wait until events may come again; returns also when nobody will ever take them."""
 
-    def accept(self, stream: Stream, events: list[Event]) -> None:
+    def accept(self, stream: Stream, events: list[EventT]) -> None:
         """Take what one wake-up brought, in order. The last event of a stream is its ``done``."""
 
     def fail(self, error: Exception) -> None:
@@ -39,19 +38,20 @@ class Stream:
     """Hands a request's events to its sink: all of one wake-up at once, without a task switch.
 
     While the sink is full the events wait here; their number is bounded by the request's tokens.
+    Nothing of an event is looked at but its kind, so that the events of any engine do.
     """
 
     __slots__ = ("_cancel", "_ended", "_held", "_resuming", "_sink", "first_choice", "request_id")
 
     def __init__(
-        self, request_id: int, sink: Sink, first_choice: int, cancel: Callable[[int], None]
+        self, request_id: int, sink: Sink[Any], first_choice: int, cancel: Callable[[int], None]
     ) -> None:
         self.request_id = request_id
         # Added to the choice of each event where several requests answer one client.
         self.first_choice = first_choice
         self._sink = sink
         self._cancel = cancel
-        self._held: list[Event] = []
+        self._held: list[Any] = []
         self._resuming: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -60,7 +60,7 @@ class Stream:
         if not self._ended:
             self._cancel(self.request_id)
 
-    def feed(self, events: list[Event]) -> None:
+    def feed(self, events: list[Any]) -> None:
         """Take the events of one wake-up."""
         if events[-1].kind == "done":
             self._ended = True
@@ -71,7 +71,7 @@ class Stream:
         else:
             self._deliver(events)
 
-    def _hold(self, events: list[Event]) -> None:
+    def _hold(self, events: list[Any]) -> None:
         self._held = events
         self._resuming = asyncio.get_running_loop().create_task(self._resume())
 
@@ -81,7 +81,7 @@ class Stream:
         held, self._held = self._held, []
         self._deliver(held)
 
-    def _deliver(self, events: list[Event]) -> None:
+    def _deliver(self, events: list[Any]) -> None:
         try:
             for start in range(0, len(events), _SLICE):
                 if start and self._sink.full:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import select
 import sys
@@ -13,10 +14,12 @@ from typing import Any
 
 from PIL import Image
 
+from box_process import Box
 from fake_core import ROOT
 from llamabox.config import ServerConfig
 from llamabox.errors import LlamaboxError
 from llamabox.image_engine import ImageEngine
+from raw_post import Post
 from real_core import provide_core
 
 sys.path.append(str(ROOT / "tests" / "models"))
@@ -134,6 +137,14 @@ def wanted(**fields: Any) -> dict[str, Any]:
 def pixels(data: str) -> bytes:
     """The colours of an image as it is sent."""
     return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB").tobytes()
+
+
+def made_by(server: Box, **fields: Any) -> bytes:
+    """The pixels of the one image that a server in another process makes."""
+    answer = Post(server, GENERATE, wanted(**fields)).rest()
+    assert answer.startswith(b"HTTP/1.1 200"), answer[:500]
+    (item,) = json.loads(answer.split(b"\r\n\r\n", 1)[1])["data"]
+    return pixels(item["b64_json"])
 
 
 def png(color: Any, mode: str = "RGB") -> bytes:

@@ -34,6 +34,8 @@ MAX_SEED = 2**53 - 1
 MAX_IMAGES = 64
 _MAX_LAYERS = 512
 _MAX_CHUNK_BYTES = 16 * 1024 * 1024
+_MAX_PICTURES = 16
+_FILE = {"type": "string", "format": "binary"}
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 # The largest text of a form's field, which is a prompt.
 _MAX_FORM_TEXT_BYTES = 64 * 1024
@@ -106,6 +108,11 @@ def check_stream_options(value: Any, path: str) -> dict[str, Any]:
     }
 
 
+def check_pictures(value: Any, path: str) -> list[bytes]:
+    """The parts of a form that are pictures to begin with, one or more."""
+    return [check_file(item, path) for item in array(value, path, 1, _MAX_PICTURES)]
+
+
 def check_file(value: Any, path: str) -> bytes:
     """A part of a form that is a picture; whether it is one is seen when it is read."""
     if type(value) is not bytes:
@@ -121,7 +128,8 @@ STREAM_OPTIONS = {
     "preview_faster": boolean,
 }
 
-described(check_file, {"type": "string", "format": "binary"})
+described(check_file, _FILE)
+described(check_pictures, {"type": "array", "items": _FILE, "maxItems": _MAX_PICTURES})
 described(check_size, {"type": "string", "pattern": "^([0-9]+x[0-9]+|auto)$"})
 described(check_prompt, {"type": "string"})
 described(check_seed, {"type": "integer", "minimum": -1, "maximum": MAX_SEED})
@@ -168,7 +176,7 @@ GENERATE = (
 
 EDIT = (
     *_SHARED,
-    Field("image", check_file, "files.image", required=True),
+    Field("image", check_pictures, "files.image", required=True),
     Field("mask", check_file, "files.mask"),
     Field("control", check_file, "files.control"),
     Field("strength", _share, "image.strength"),
@@ -190,6 +198,9 @@ def form_values(parts: Sequence[Part], table: Sequence[Field]) -> dict[str, Any]
         name = part.name.removesuffix("[]")
         if name not in schemas:
             continue
+        if schemas[name].get("items") == _FILE:
+            values.setdefault(name, []).append(part.data)
+            continue
         if name in values:
             refuse(name, "is given twice")
         values[name] = _value(part, name, schemas[name])
@@ -198,7 +209,7 @@ def form_values(parts: Sequence[Part], table: Sequence[Field]) -> dict[str, Any]
 
 def _value(part: Part, path: str, schema: dict[str, Any]) -> Any:
     """The bytes of a file, the text of a text, and the JSON of anything else."""
-    if schema.get("format") == "binary":
+    if schema == _FILE:
         return part.data
     if len(part.data) > _MAX_FORM_TEXT_BYTES:
         refuse(path, f"has more than {_MAX_FORM_TEXT_BYTES} bytes")

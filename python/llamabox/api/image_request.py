@@ -17,6 +17,8 @@ from llamabox.image_names import family_defaults
 from llamabox.picture import Output, Size, alpha_mask, mask_bytes, open_picture, rgb_bytes
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from llamabox import _core
     from llamabox.config import ServerConfig
     from llamabox.image_engine import ImageEngine
@@ -156,18 +158,22 @@ def _skip_layers(
     return engine.core.SkipLayers(**{**fields, **given})
 
 
-def _pictures(engine: ImageEngine, files: dict[str, bytes], size: Size) -> dict[str, Any]:
+def _pictures(engine: ImageEngine, files: dict[str, Any], size: Size) -> dict[str, Any]:
     if "image" not in files:
         return {}
-    pixels = engine.core.Pixels
-    picture = open_picture(files["image"], "image")
-    found = {"init": pixels(size[0], size[1], 3, rgb_bytes(picture, size))}
+
+    def colours(picture: Image) -> _core.Pixels:
+        return engine.core.Pixels(size[0], size[1], 3, rgb_bytes(picture, size))
+
+    first, *others = files["image"]
+    picture = open_picture(first, "image")
+    found: dict[str, Any] = {"init": colours(picture)}
+    found["others"] = [colours(open_picture(other, "image")) for other in others]
     mask = open_picture(files["mask"], "mask") if "mask" in files else alpha_mask(picture)
     if mask is not None:
-        found["mask"] = pixels(size[0], size[1], 1, mask_bytes(mask, size))
+        found["mask"] = engine.core.Pixels(size[0], size[1], 1, mask_bytes(mask, size))
     if "control" in files:
-        hint = rgb_bytes(open_picture(files["control"], "control"), size)
-        found["control"] = pixels(size[0], size[1], 3, hint)
+        found["control"] = colours(open_picture(files["control"], "control"))
     return found
 
 

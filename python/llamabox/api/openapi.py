@@ -77,7 +77,7 @@ def _operation(route: ModelRoute) -> dict[str, Any]:
         content = {kind: {"schema": schema}}
         is_required = bool(route.body) or any(field.required for field in route.fields)
         operation["requestBody"] = {"required": is_required, "content": content}
-    if route.form:
+    elif route.form:
         statuses += ["400", "413", "415", "429", "500"]
         form = {"multipart/form-data": {"schema": {"type": "object", "required": ["file"]}}}
         operation["requestBody"] = {"required": True, "content": form}

@@ -128,10 +128,20 @@ def test_forms_are_refused_by_the_field(
     assert reply.error["param"] == param
 
 
-def test_a_picture_is_given_once(images: LiveServer) -> None:
-    reply = edit(images, wanted(), image=png(0), **{"image[]": png(0)})
+def test_several_pictures_are_for_models_that_follow_them(start: Start, images: LiveServer) -> None:
+    two = {"image": png((10, 10, 10)), "image[]": png((3, 3, 3), size=(31, 77))}
+    reply = edit(images, wanted(), **two)
     assert (reply.status, reply.error["param"]) == (400, "image")
+    assert reply.error["type"] == "not_supported_error"
     assert edit(images, wanted(), **{"image[]": png(0)}).status == 200
+    # The fake model adds all of them.
+    (item,) = edit(start(edits=True), {**wanted(), "lora": []}, **two).json()["data"]
+    assert pixels(item["b64_json"])[:200] == fake_pixels(20, 200)
+
+
+def test_other_files_are_given_once(images: LiveServer) -> None:
+    reply = edit(images, wanted(), image=png(0), mask=png(0, "L"), **{"mask[]": png(0, "L")})
+    assert (reply.status, reply.error["param"]) == (400, "mask")
 
 
 def test_a_body_of_another_kind_is_415(images: LiveServer) -> None:
@@ -157,3 +167,15 @@ def test_the_openai_client_generates_and_edits(images: LiveServer) -> None:
         )
         assert edited.data is not None
         assert pixels(str(edited.data[0].b64_json))[:9] == fake_pixels(20, 9)
+
+
+def test_the_openai_client_sends_several_pictures(start: Start) -> None:
+    with openai.OpenAI(base_url=f"{start(edits=True).url}/v1", api_key="k") as client:
+        edited = client.images.edit(
+            prompt="a",
+            image=[png((10, 10, 10)), png((3, 3, 3))],
+            size=SIZE,
+            extra_body={"seed": 7, "sampling_steps": 2, "lora": []},
+        )
+    assert edited.data is not None
+    assert pixels(str(edited.data[0].b64_json))[:9] == fake_pixels(20, 9)

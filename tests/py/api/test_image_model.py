@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from llamabox.errors import InvalidArgumentError
 from real_images import (
     BLUE,
     RED,
@@ -92,25 +91,6 @@ def test_adapters_count_while_they_are_asked_for(engine: BareEngine) -> None:
 def test_the_adapter_exchanges_red_and_blue(engine: BareEngine) -> None:
     made = engine.make(loras=engine.lora(1.0), steps=STEPS)
     assert is_near(mean_color(made), RED[::-1], within=12)
-
-
-def test_a_size_that_there_is_no_memory_for_is_refused(
-    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from llamabox import image_loader
-
-    n_model_bytes = sum(files[part].stat().st_size for part in ("model", "llm", "taesd"))
-    monkeypatch.setattr(image_loader, "available_bytes", lambda: n_model_bytes + (64 << 20))
-    engine = BareEngine(config_of(files))
-    before = engine.make()
-    for _ in range(2):
-        with pytest.raises(
-            InvalidArgumentError, match="64 MiB are left beside the model"
-        ) as refusal:
-            engine.make(512)
-        assert refusal.value.param == "size"
-        assert engine.make() == before
-    engine.close()
 
 
 def test_reading_an_adapter_is_no_step(engine: BareEngine) -> None:

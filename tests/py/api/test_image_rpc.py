@@ -3,7 +3,6 @@ what becomes of requests when a server is lost."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from box_process import TIMEOUT_S, Box
 from raw_post import Post, health
 from real_core import provide_core
-from real_images import BareEngine, config_of, make_files, pixels, wanted, words_of
+from real_images import BareEngine, config_of, made_by, make_files, wanted, words_of
 from rpc_box import RpcBox
 
 pytestmark = pytest.mark.image_build
@@ -37,10 +36,7 @@ def at_home(files: dict[str, Path]) -> Iterator[BareEngine]:
 
 
 def _made(server: Box, **fields: Any) -> bytes:
-    answer = Post(server, "/v1/images/generations", wanted(sampling_steps=_STEPS, **fields)).rest()
-    assert answer.startswith(b"HTTP/1.1 200"), answer[:500]
-    (item,) = json.loads(answer.split(b"\r\n\r\n", 1)[1])["data"]
-    return pixels(item["b64_json"])
+    return made_by(server, sampling_steps=_STEPS, **fields)
 
 
 def _lenders(n: int) -> list[RpcBox]:
@@ -68,6 +64,20 @@ def test_parts_on_servers_give_the_pixels_of_parts_at_home(
     for lender in lenders:
         lender.process.terminate()
         assert _received_mib(lender) > 1
+
+
+@pytest.mark.full
+def test_an_upscaler_on_a_server_gives_the_pixels_of_one_at_home(files: dict[str, Path]) -> None:
+    upscaler = str(files["upscaler"])
+    home = BareEngine(config_of(files, images__upscale_model=upscaler))
+    expected = home.make(256, steps=_STEPS)
+    home.close()
+    lender = RpcBox()
+    words = ("--image-upscale-model", upscaler, "--lora-init-without-apply")
+    server = _served(files, [lender], *words)
+    assert _made(server) == expected
+    assert server.stop() == 0
+    assert lender.stop() == 0
 
 
 def _received_mib(lender: RpcBox) -> float:

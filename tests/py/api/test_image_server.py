@@ -88,6 +88,14 @@ def test_routes_of_text_models_are_not_there(images: LiveServer) -> None:
     assert images.get("/health").json() == {"status": "ok"}
 
 
+def test_the_description_has_the_fields_of_forms(images: LiveServer) -> None:
+    operation = images.get("/openapi.json").json()["paths"][EDITS]["post"]
+    schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert schema["required"] == ["prompt", "image"]
+    assert schema["properties"]["image"]["items"] == {"type": "string", "format": "binary"}
+    assert schema["properties"]["strength"]["anyOf"][0]["maximum"] == 1
+
+
 def test_the_model_says_what_it_does_by_default(start: Start) -> None:
     server = start({"images__max_height": 768, "images__max_batch": 2}, family="sd2-inpaint")
     (model,) = server.get("/v1/models").json()["data"]
