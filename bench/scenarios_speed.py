@@ -23,6 +23,8 @@ from server_process import HOST, Running, Setup
 
 LEVELS = (1, 4, 16, 32)
 LENGTHS = Lengths(prompt=64, new=128)
+VOCABULARY_STREAMS = 16
+VOCABULARY_LENGTHS = Lengths(prompt=32, new=128)
 DEMO_MODEL = Path(__file__).resolve().parent.parent / "python/llamabox/models/demo.gguf"
 LEAST_OF_BARE = 0.95
 TIMEOUT_S = 180.0
@@ -102,12 +104,12 @@ def endless_copy(model: Path, folder: Path) -> Path:
 
 def _vocabulary(fields: dict[str, float]) -> Callable[[str, Running, Size, int], Found]:
     def run(name: str, server: Running, size: Size, seed: int) -> Found:
-        n_new = size.of(128, 32)
-        load = Load(16, size.of(32, 16), n_new, 32, seed=seed, fields=fields, timeout_s=TIMEOUT_S)
-        summary = _load(server, load)
+        lengths, streams = _vocabulary_lengths(size), VOCABULARY_STREAMS
+        load = Load(streams, size.of(32, 16), lengths.new, lengths.prompt, seed=seed)
+        summary = _load(server, replace(load, fields=fields, timeout_s=TIMEOUT_S))
         return {
             "tok_s": summary.tok_s,
-            "decode_tok_s": 16 * summary.decode_tok_s,
+            "decode_tok_s": streams * summary.decode_tok_s,
             "failed": float(summary.n_failed),
             "early": float(summary.n_early),
         }
@@ -115,20 +117,35 @@ def _vocabulary(fields: dict[str, float]) -> Callable[[str, Running, Size, int],
     return run
 
 
+def _vocabulary_lengths(size: Size) -> Lengths:
+    return Lengths(VOCABULARY_LENGTHS.prompt, size.of(VOCABULARY_LENGTHS.new, 32))
+
+
+def _vocabulary_bare(setup: Setup, size: Size) -> Found:
+    """llama-batched-bench, which copies the logits as a server does and samples nothing."""
+    streams = VOCABULARY_STREAMS
+    speeds = batched_bench(setup, _vocabulary_lengths(size), [streams], TIMEOUT_S)
+    return {"tok_s": speeds[streams]}
+
+
 def _vocabulary_scenario(name: str, about: str, fields: dict[str, float]) -> Scenario:
     return Scenario(
         name,
         about,
         lambda setup, size: replace(
-            setup, model=endless(setup.model.with_name("bench-vocab.gguf")), parallel=16
+            setup,
+            model=endless(setup.model.with_name("bench-vocab.gguf")),
+            parallel=VOCABULARY_STREAMS,
         ),
         _vocabulary(fields),
         (
             at_least_peer(1.8, "tok_s", "tok/s, 16 streams"),
+            at_least_reference(LEAST_OF_BARE, "tok_s", "the same, 16 streams"),
             seen("decode_tok_s", "decode tok/s, 16 streams"),
             at_most(0, "failed", "requests failed"),
             seen("early", "answers ended early"),
         ),
+        _vocabulary_bare,
     )
 
 

@@ -1,4 +1,6 @@
-"""Writes the wheel of a backend's package around a library that was built already."""
+"""Writes the wheel of a backend's package around a library that was built already; says what a
+wheel holds that it should not.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +54,14 @@ def write_plugin_wheel(
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, data)
     return wheel
+
+
+def strange_files(wheel: Path) -> list[str]:
+    """Files of a wheel that lie beside the folder of its package, as headers of upstream would."""
+    package = wheel.name.split("-")[0]
+    own = re.compile(rf"{package}(\.libs|-[^/]+\.dist-info)?/")
+    with zipfile.ZipFile(wheel) as archive:
+        return [name for name in archive.namelist() if own.match(name) is None]
 
 
 def _description(package: Package, library: str, ggml_source: str) -> bytes:

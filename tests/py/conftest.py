@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import try_image
 from api_harness import LiveServer
 from fake_core import fake_engine, fake_image_engine
 from llamabox.config import ServerConfig
@@ -30,6 +31,10 @@ CLIENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "langchain_client": (
         lambda: importlib.util.find_spec("langchain_openai") is not None,
         "langchain-openai, which tools/test --full installs",
+    ),
+    "container_engine": (
+        lambda: try_image.engine() is not None and try_image.python_of_wheels() is not None,
+        "docker or podman, and wheels in dist/, which tools/build_wheel makes",
     ),
 }
 _left_out: list[str] = []

@@ -18,7 +18,7 @@ from llamabox import backend_plugins
 from llamabox.backend_plugins import load_plugins
 from llamabox.errors import LoadFailedError
 from plugin_packages import BY_EXTRA
-from plugin_wheel import own_version, write_plugin_wheel
+from plugin_wheel import own_version, strange_files, write_plugin_wheel
 
 _SOURCE = "xllamacpp-1-abc"
 
@@ -178,3 +178,12 @@ def test_pip_installs_the_wheel_and_its_record_is_true(site: Site) -> None:
     metadata = record.with_name("METADATA").read_text()
     assert f"Requires-Dist: llamabox=={own_version()}" in metadata
     assert "Requires-Dist: nvidia-cublas-cu12" in metadata
+
+
+def test_a_wheel_that_holds_more_than_its_package_is_found_out(site: Site) -> None:
+    site.add("vulkan")
+    (wheel,) = (site.folder / "made").glob("*.whl")
+    assert strange_files(wheel) == []
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("include/ggml.h", "")
+    assert strange_files(wheel) == ["include/ggml.h"]
