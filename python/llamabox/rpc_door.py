@@ -34,7 +34,6 @@ class _Guest(PipeEnd):
     def __init__(self) -> None:
         super().__init__()
         self.token: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self.gone = asyncio.Event()
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
@@ -58,7 +57,6 @@ class _Guest(PipeEnd):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self.gone.set()
         if not self.token.done():
             self.token.set_result(None)
 
@@ -83,7 +81,7 @@ class RpcDoor:
             self._accepting.append(asyncio.ensure_future(self._accept(listener)))
 
     async def close(self) -> None:
-        """Stop accepting and hang up on everybody."""
+        """Stop accepting and hang up on everybody; no connection is left for the loop's end."""
         tasks = [*self._accepting, *self._guests]
         for task in tasks:
             task.cancel()
@@ -107,26 +105,37 @@ class RpcDoor:
             guest.add_done_callback(self._guests.discard)
 
     async def _receive(self, sock: socket.socket, peer: str) -> None:
-        loop = asyncio.get_running_loop()
         guest = _Guest()
         try:
-            async with asyncio.timeout(GREETING_S):
-                await loop.connect_accepted_socket(
-                    lambda: guest, sock, ssl=self._context, ssl_handshake_timeout=GREETING_S
-                )
-                token = await guest.token
-            if token is None or (self._digests and not is_known([token], self._digests)):
-                _turned_away(peer, "no greeting" if token is None else "a wrong token")
-                return
-            await self._let_in(guest, peer)
-            await guest.gone.wait()
-        except (OSError, TimeoutError) as error:
-            reason = "timeout" if isinstance(error, TimeoutError) else str(error)
-            _turned_away(peer, reason)
+            if refused := await self._admit(guest, sock, peer):
+                _turned_away(peer, refused)
+                guest.close()
+            await guest.wait_gone()
+        except asyncio.CancelledError:
+            guest.abort()
+            await guest.wait_gone()
+            raise
         finally:
-            guest.close()
             if guest.transport is None:
                 sock.close()
+
+    async def _admit(self, guest: _Guest, sock: socket.socket, peer: str) -> str | None:
+        """Let in who may come in; else say why not."""
+        try:
+            async with asyncio.timeout(GREETING_S):
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: guest, sock, ssl=self._context, ssl_handshake_timeout=GREETING_S,
+                    ssl_shutdown_timeout=GREETING_S,
+                )  # fmt: skip
+                token = await guest.token
+            if token is None:
+                return "no greeting"
+            if self._digests and not is_known([token], self._digests):
+                return "a wrong token"
+            await self._let_in(guest, peer)
+        except (OSError, TimeoutError) as error:
+            return "timeout" if isinstance(error, TimeoutError) else str(error)
+        return None
 
     async def _let_in(self, guest: _Guest, peer: str) -> None:
         loop = asyncio.get_running_loop()
@@ -134,7 +143,11 @@ class RpcDoor:
         ours.setblocking(False)
         inner = PipeEnd()
         await loop.create_connection(lambda: inner, sock=ours)
-        await loop.run_in_executor(None, self._adopt, theirs.detach(), peer)
+        try:
+            await loop.run_in_executor(None, self._adopt, theirs.detach(), peer)
+        except BaseException:
+            inner.abort()
+            raise
         guest.say(WELCOME)
         guest.join(inner)
 

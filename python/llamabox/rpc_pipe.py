@@ -21,6 +21,7 @@ class PipeEnd(asyncio.Protocol):
     def __init__(self, other: PipeEnd | None = None) -> None:
         self.other = other
         self.transport: asyncio.Transport | None = None
+        self.gone = asyncio.Event()
 
     def join(self, other: PipeEnd) -> None:
         """Let the bytes flow, in both directions."""
@@ -39,6 +40,18 @@ class PipeEnd(asyncio.Protocol):
         """Hang up once what was written is sent."""
         if self.transport is not None:
             self.transport.close()
+
+    def abort(self) -> None:
+        """Cut both ends off."""
+        for end in (self, self.other):
+            if end is not None and end.transport is not None:
+                end.transport.abort()
+
+    async def wait_gone(self) -> None:
+        """Wait until both ends are closed."""
+        for end in (self, self.other):
+            if end is not None and end.transport is not None:
+                await end.gone.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -63,6 +76,7 @@ class PipeEnd(asyncio.Protocol):
         return None if source is None or source.is_closing() else source
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set()
         if self.other is not None:
             self.other.close()
 
