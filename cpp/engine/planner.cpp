@@ -11,10 +11,12 @@ namespace {
 // (its length / this) steps of shorter ones.
 constexpr std::int32_t kAgeingRows = 64;
 
-// Of a target that nobody asked for.
-constexpr double kLeastTargetMs = 50;
-constexpr double kMostTargetMs = 1000;
-constexpr double kDecodesInTarget = 6;
+// A target that nobody asked for: so many times the decodes alone, within bounds.
+struct DefaultTarget {
+  double n_decodes, least_ms, most_ms;
+};
+constexpr DefaultTarget kBesideText{6, 50, 1000};
+constexpr DefaultTarget kBesideMedia{2, 25, 500};
 
 std::int64_t prefill_rank(const Candidate &candidate) {
   return std::int64_t{candidate.n_left} - std::int64_t{kAgeingRows} * candidate.n_skipped;
@@ -134,9 +136,13 @@ StepLoad decode_load(std::span<const Candidate> candidates, ClassKey class_key) 
   return load;
 }
 
-double itl_target_ms(std::optional<double> wanted_ms, double decode_ms) {
+double itl_target_ms(std::optional<double> wanted_ms, std::span<const Candidate> candidates,
+                     double decode_ms) {
+  const auto reads_text = [](const Candidate &c) { return !c.decoding && !c.has_media; };
+  const DefaultTarget &beside =
+      std::ranges::any_of(candidates, reads_text) ? kBesideText : kBesideMedia;
   return wanted_ms.value_or(
-      std::clamp(kDecodesInTarget * decode_ms, kLeastTargetMs, kMostTargetMs));
+      std::clamp(beside.n_decodes * decode_ms, beside.least_ms, beside.most_ms));
 }
 
 double step_target_ms(std::span<const Candidate> candidates, double itl_target_ms) {

@@ -59,8 +59,11 @@ std::int32_t hold_back(std::vector<Candidate> &candidates);
 StepLoad decode_load(std::span<const Candidate> candidates, ClassKey class_key);
 
 // How long a step beside running streams may take: what was asked for, else so long that streams
-// keep a sixth of their speed while prompts are read, which then lose a fifth of theirs.
-double itl_target_ms(std::optional<double> wanted_ms, double decode_ms);
+// keep a sixth of their speed while prompts are read, which then lose a fifth of theirs. Where all
+// prompts that wait have pictures or sounds streams keep half: encoding took as much from them, and
+// who sent a picture notices its encoding more than its rows.
+double itl_target_ms(std::optional<double> wanted_ms, std::span<const Candidate> candidates,
+                     double decode_ms);
 
 // How long a step may take: the target once for the streams that run, of whatever class, and once
 // more for each prompt that waits beside each of them. One long prompt hardly delays many streams;

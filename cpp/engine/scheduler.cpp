@@ -100,6 +100,7 @@ StepPlan Scheduler::plan() {
     candidate.class_key = sequence->class_key;
     candidate.n_draft_max = n_draft_max(*sequence, now_ns);
     candidate.is_scoring = sequence->is_scoring();
+    candidate.has_media = !sequence->prompt->media.empty();
     candidates.push_back(candidate);
   }
   n_last_held_ = hold_back(candidates);
@@ -108,7 +109,7 @@ StepPlan Scheduler::plan() {
   }
   const ClassKey turn = class_turn_.next(candidates, now_ns);
   const StepLoad decodes = decode_load(candidates, turn);
-  const double itl_ms = itl_target_ms(params_.itl_target_ms, cost_.ms_of(decodes));
+  const double itl_ms = itl_target_ms(params_.itl_target_ms, candidates, cost_.ms_of(decodes));
   const double target_ms = step_target_ms(candidates, itl_ms);
   std::erase_if(candidates, [turn](const Candidate &c) { return c.class_key != turn; });
   const PrefillBudget budget = cost_.prefill_within(target_ms, decodes);

@@ -26,6 +26,7 @@ struct Candidate {
   std::int32_t n_alone = 0;
   bool is_due = true;      // false: the pace of its request does not let it run yet
   bool is_scoring = false; // each of its rows asks for logits
+  bool has_media = false;  // its prompt has pictures or sounds
 };
 
 struct PlannedRows {

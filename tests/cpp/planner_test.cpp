@@ -302,10 +302,21 @@ TEST_CASE("a shorter prompt goes before rows that are alone") {
 }
 
 TEST_CASE("the target is what was asked for, else it follows the decode step within bounds") {
-  CHECK(itl_target_ms(30, 500) == 30);
-  CHECK(itl_target_ms({}, 2) == 50);
-  CHECK(itl_target_ms({}, 40) == 240);
-  CHECK(itl_target_ms({}, 900) == 1000);
+  const std::vector<Candidate> text{decoding(0), prefilling(1, 10)};
+  CHECK(itl_target_ms(30, text, 500) == 30);
+  CHECK(itl_target_ms({}, text, 2) == 50);
+  CHECK(itl_target_ms({}, text, 40) == 240);
+  CHECK(itl_target_ms({}, text, 900) == 1000);
+}
+
+TEST_CASE("prompts with pictures leave streams half of their speed, unless text waits with them") {
+  std::vector<Candidate> candidates{decoding(0), prefilling(1, 10)};
+  candidates[1].has_media = true;
+  CHECK(itl_target_ms({}, candidates, 40) == 80);
+  CHECK(itl_target_ms({}, candidates, 2) == 25);
+  CHECK(itl_target_ms(30, candidates, 40) == 30);
+  candidates.push_back(prefilling(2, 10));
+  CHECK(itl_target_ms({}, candidates, 40) == 240);
 }
 
 TEST_CASE("rows with logits are shared among the prompts that are scored") {
