@@ -16,7 +16,7 @@ using namespace llamabox;
 
 namespace {
 
-constexpr float kTie = 1e-3F;
+constexpr float kTie = 2e-3F; // 1.5e-3 was seen, on a processor without AVX-512
 constexpr std::int32_t kTokens = 64;
 constexpr std::size_t kPrompts = 30;
 

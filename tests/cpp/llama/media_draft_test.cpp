@@ -18,6 +18,7 @@ struct Pair {
 
 // So few that no two tokens are likely to be equally likely: the model makes nothing of pictures.
 constexpr std::int32_t kTokens = 24;
+constexpr float kTie = 5e-3F;
 
 const std::vector<Pair> kPairs = {
     {"demo", "mlp"}, {"demo", "gemma3"}, {"qwen2vl", "qwen25vl"}, {"demo", "ultravox", true}};
@@ -34,7 +35,7 @@ std::vector<ChatPrompt> conversations(const Pair &pair) {
 }
 
 struct Answers {
-  std::vector<std::string> texts;
+  std::vector<Answer> answers;
   std::int32_t n_accepted = 0; // of drafts for prompts with media
 };
 
@@ -51,7 +52,8 @@ Answers ask(const Pair &pair, std::int32_t lookup_ngram_min, bool with_model) {
   MediaDesk desk(params, engine);
   Answers found;
   const auto note = [&](RequestId id) {
-    found.texts.push_back(desk.wait(id));
+    desk.wait(id);
+    found.answers.push_back(desk.said_by(id));
     const Usage &usage = desk.usage(id);
     found.n_accepted += usage.n_image + usage.n_audio > 0 ? usage.n_draft_accepted : 0;
   };
@@ -68,6 +70,16 @@ Answers ask(const Pair &pair, std::int32_t lookup_ngram_min, bool with_model) {
   return found;
 }
 
+// Rows of a draft are computed by other kernels than single ones, and random projectors make near
+// ties: the texts are equal up to one.
+void check_same(const Answers &plain, const Answers &drafted) {
+  REQUIRE(plain.answers.size() == drafted.answers.size());
+  for (std::size_t i = 0; i < plain.answers.size(); ++i) {
+    INFO(plain.answers[i].text << " | " << drafted.answers[i].text);
+    CHECK(lead_where_other(plain.answers[i], drafted.answers[i].text) < kTie);
+  }
+}
+
 } // namespace
 
 TEST_CASE("answers about media are the same with lookups") {
@@ -76,7 +88,7 @@ TEST_CASE("answers about media are the same with lookups") {
     const Answers plain = ask(pair, 0, false);
     CHECK(plain.n_accepted == 0);
     const Answers drafted = ask(pair, 1, false);
-    CHECK(drafted.texts == plain.texts);
+    check_same(plain, drafted);
     CHECK(drafted.n_accepted > 0);
   }
 }
@@ -89,8 +101,8 @@ TEST_CASE("answers about media are the same with a draft model that reads the te
     INFO(pair.projector);
     const Answers plain = ask(pair, 0, false);
     const Answers drafted = ask(pair, 0, true);
-    CHECK(drafted.texts == plain.texts);
+    check_same(plain, drafted);
     CHECK(drafted.n_accepted > 0);
-    CHECK(ask(pair, 2, true).texts == plain.texts);
+    check_same(plain, ask(pair, 2, true));
   }
 }

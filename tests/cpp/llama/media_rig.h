@@ -7,6 +7,7 @@
 #include "model/media.h"
 #include "tiny_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -98,6 +99,37 @@ inline ChatMessage said(const std::string &text,
   return message;
 }
 
+// What was said, and how likely its tokens were.
+struct Answer {
+  std::string text;
+  std::vector<TokenLogprobs> tokens;
+};
+
+// By how much a token was likelier than the next best. The end of the text may be likelier than
+// both: it was not to be chosen.
+inline float lead_of(const TokenLogprobs &token) {
+  const auto is_next = [&](const TokenChance &other) {
+    return other.token != token.chosen.token && other.logprob <= token.chosen.logprob;
+  };
+  const auto next = std::ranges::find_if(token.best, is_next);
+  return next == token.best.end() ? 1e9F : token.chosen.logprob - next->logprob;
+}
+
+// The lead of the token at which an answer begins to differ from `other`; 0 where it does not.
+inline float lead_where_other(const Answer &answer, const std::string &other) {
+  const auto n_same = std::ranges::mismatch(answer.text, other).in1 - answer.text.begin();
+  std::string said;
+  for (const TokenLogprobs &token : answer.tokens) {
+    said += token.chosen.bytes;
+    const std::size_t begin = said.find_first_not_of(" \n"); // a parser leaves that out
+    if (answer.text != other && begin < said.size() &&
+        static_cast<std::ptrdiff_t>(said.size() - begin) > n_same) {
+      return lead_of(token);
+    }
+  }
+  return 0;
+}
+
 // An engine with one client that asks and waits.
 class MediaDesk {
 public:
@@ -113,6 +145,7 @@ public:
     body.sampling.temperature = 0;
     body.sampling.ignore_eos = true;
     body.max_tokens = n_tokens;
+    body.n_logprobs = 3;
     Request request;
     request.body = std::move(body);
     return engine_.submit(std::move(request));
@@ -122,25 +155,28 @@ public:
   std::string wait(RequestId id) {
     while (!done_.contains(id)) {
       for (Event &event : engine_.drain()) {
-        texts_[event.request] += event.text + event.message;
+        Answer &answer = answers_[event.request];
+        answer.text += event.text + event.message;
+        answer.tokens.insert(answer.tokens.end(), event.logprobs.begin(), event.logprobs.end());
         if (event.kind == EventKind::kDone) {
           done_[event.request] = event.usage;
         }
       }
       std::this_thread::yield();
     }
-    return texts_[id];
+    return answers_[id].text;
   }
 
   std::string answer(const ChatPrompt &chat, std::int32_t n_tokens = 12) {
     return wait(ask(chat, n_tokens));
   }
+  const Answer &said_by(RequestId id) const { return answers_.at(id); }
   const Usage &usage(RequestId id) { return done_.at(id); }
   Engine &engine() { return engine_; }
 
 private:
   Engine engine_;
-  std::map<RequestId, std::string> texts_;
+  std::map<RequestId, Answer> answers_;
   std::map<RequestId, Usage> done_;
 };
 
