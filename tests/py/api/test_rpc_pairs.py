@@ -98,6 +98,9 @@ def ask(server: Box, prompt: str, case: Case) -> list[str]:
     return [choice["text"] for choice in reply["choices"]]
 
 
+_MORE_ROUNDS = 5
+
+
 def ask_all(server: Box, case: Case) -> list[list[list[str]]]:
     with ThreadPoolExecutor(len(_PROMPTS) if case.at_once else 1) as pool:
         return [
@@ -118,7 +121,13 @@ def test_over_rpc_each_feature_gives_the_local_text(both: tuple[Box, Box], name:
     local, remote = (ask_all(server, case) for server in both)
     assert remote == local
     assert all(text for texts in local for choices in texts for text in choices)
-    assert not case.counter or counted(both[1], case) > n_before
+    if case.counter:
+        # Whether requests of one moment meet in memory hangs on how fast the machine is.
+        for _ in range(_MORE_ROUNDS):
+            if counted(both[1], case) > n_before:
+                break
+            assert ask_all(both[1], case) == local
+        assert counted(both[1], case) > n_before
 
 
 @pytest.mark.parametrize(
