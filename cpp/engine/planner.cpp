@@ -16,7 +16,7 @@ struct DefaultTarget {
   double n_decodes, least_ms, most_ms;
 };
 constexpr DefaultTarget kBesideText{6, 50, 1000};
-constexpr DefaultTarget kBesideMedia{2, 25, 500};
+constexpr DefaultTarget kBesideMedia{1.5, 25, 500};
 
 std::int64_t prefill_rank(const Candidate &candidate) {
   return std::int64_t{candidate.n_left} - std::int64_t{kAgeingRows} * candidate.n_skipped;

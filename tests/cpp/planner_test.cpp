@@ -309,10 +309,10 @@ TEST_CASE("the target is what was asked for, else it follows the decode step wit
   CHECK(itl_target_ms({}, text, 900) == 1000);
 }
 
-TEST_CASE("prompts with pictures leave streams half of their speed, unless text waits with them") {
+TEST_CASE("prompts with pictures leave streams two thirds of their speed, unless text waits with them") {
   std::vector<Candidate> candidates{decoding(0), prefilling(1, 10)};
   candidates[1].has_media = true;
-  CHECK(itl_target_ms({}, candidates, 40) == 80);
+  CHECK(itl_target_ms({}, candidates, 40) == 60);
   CHECK(itl_target_ms({}, candidates, 2) == 25);
   CHECK(itl_target_ms(30, candidates, 40) == 30);
   candidates.push_back(prefilling(2, 10));
