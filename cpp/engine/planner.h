@@ -60,8 +60,8 @@ StepLoad decode_load(std::span<const Candidate> candidates, ClassKey class_key);
 
 // How long a step beside running streams may take: what was asked for, else so long that streams
 // keep a sixth of their speed while prompts are read, which then lose a fifth of theirs. Where all
-// prompts that wait have pictures or sounds streams keep two thirds: encoding took from them before,
-// and who sent a picture notices its encoding more than its rows.
+// prompts that wait have pictures or sounds streams keep two thirds: encoding took from them
+// before, and who sent a picture notices its encoding more than its rows.
 double itl_target_ms(std::optional<double> wanted_ms, std::span<const Candidate> candidates,
                      double decode_ms);
 

@@ -309,7 +309,7 @@ TEST_CASE("the target is what was asked for, else it follows the decode step wit
   CHECK(itl_target_ms({}, text, 900) == 1000);
 }
 
-TEST_CASE("prompts with pictures leave streams two thirds of their speed, unless text waits with them") {
+TEST_CASE("prompts with pictures leave streams two thirds of their speed, unless text waits too") {
   std::vector<Candidate> candidates{decoding(0), prefilling(1, 10)};
   candidates[1].has_media = true;
   CHECK(itl_target_ms({}, candidates, 40) == 60);
