@@ -107,7 +107,7 @@ class RpcDoor:
     async def _receive(self, sock: socket.socket, peer: str) -> None:
         guest = _Guest()
         try:
-            if refused := await self._admit(guest, sock, peer):
+            if (refused := await self._admit(guest, sock, peer)) is not None:
                 _turned_away(peer, refused)
                 guest.close()
             await guest.wait_gone()
