@@ -115,19 +115,22 @@ inline float lead_of(const TokenLogprobs &token) {
   return next == token.best.end() ? 1e9F : token.chosen.logprob - next->logprob;
 }
 
-// The lead of the token at which an answer begins to differ from `other`; 0 where it does not.
+// The lead of the token at which an answer begins to differ from `other`: 0 where it does not,
+// more than any where no token of the answer is to blame, as it is where one ended early.
 inline float lead_where_other(const Answer &answer, const std::string &other) {
+  if (answer.text == other) {
+    return 0;
+  }
   const auto n_same = std::ranges::mismatch(answer.text, other).in1 - answer.text.begin();
   std::string said;
   for (const TokenLogprobs &token : answer.tokens) {
     said += token.chosen.bytes;
     const std::size_t begin = said.find_first_not_of(" \n"); // a parser leaves that out
-    if (answer.text != other && begin < said.size() &&
-        static_cast<std::ptrdiff_t>(said.size() - begin) > n_same) {
+    if (begin < said.size() && static_cast<std::ptrdiff_t>(said.size() - begin) > n_same) {
       return lead_of(token);
     }
   }
-  return 0;
+  return 1e9F;
 }
 
 // An engine with one client that asks and waits.

@@ -6,6 +6,7 @@ The golden texts are what llama-completion of the pinned upstream writes (tools/
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def lead_where_other(server: LiveServer, golden: Golden) -> float:
     )  # fmt: skip
     own = found["token_logprobs"][at]
     rivals = [chance for chance in found["top_logprobs"][at].values() if chance < own]
-    return own - max(rivals) if rivals else 0.0
+    return own - max(rivals) if rivals else math.inf
 
 
 @pytest.mark.parametrize("model", MODELS)
