@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
@@ -20,15 +22,29 @@ class Box:
     """`llama-box ARGS` on a port of the system's choice, ready when the constructor returns."""
 
     def __init__(self, *args: str) -> None:
-        command = [sys.executable, "-m", "llamabox", "--port", "0", *args]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.log: list[str] = []
+        self._start([sys.executable, "-m", "llamabox", "--port", "0", *args])
         self.port = int(self.wait_for(r"msg=listening .*port=(\d+)"))
         self.wait_for(r"msg=(ready)")
 
+    def _start(self, command: Sequence[str]) -> None:
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.log: list[str] = []
+        self._unseen: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reading = threading.Thread(target=self._read_log, daemon=True)
+        self._reading.start()
+
+    def _read_log(self) -> None:
+        """A pipe that nobody empties would hold the server up after some hundred lines."""
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                self.log.append(line)
+                self._unseen.put(line)
+        self._unseen.put("")
+
     def wait_for(self, pattern: str) -> str:
-        """Read the log up to a line that matches; returns the match's group."""
-        for line in self._lines():
+        """Read the log on, up to a line that matches; returns the match's group."""
+        while line := self._unseen.get(timeout=TIMEOUT_S):
             if found := re.search(pattern, line):
                 return found.group(1)
         raise AssertionError(f"ended without {pattern}: {''.join(self.log)}")
@@ -42,8 +58,13 @@ class Box:
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         self.process.terminate()
-        self.process.communicate(timeout=TIMEOUT_S)
-        return self.process.returncode
+        return self.wait()
+
+    def wait(self) -> int:
+        """Until it has ended and its log is read; returns the exit code."""
+        code = self.process.wait(TIMEOUT_S)
+        self._reading.join(TIMEOUT_S)
+        return code
 
     async def chat(self, text: str, *, leave_after: int | None = None, **fields: Any) -> bytes:
         """What a streaming client reads until the end, or until it leaves after so many bytes."""
@@ -76,9 +97,3 @@ class Box:
         found = re.search(rf"^{re.escape(name)} (\S+)$", page, re.MULTILINE)
         assert found, page
         return float(found.group(1))
-
-    def _lines(self) -> Iterator[str]:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.log.append(line)
-            yield line

@@ -69,6 +69,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of several tells the one that writes the summary."""
+    if told := getattr(session.config, "workeroutput", None):
+        told["left_out"] = _left_out
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Each process has collected the same."""
+    _left_out[:] = node.workeroutput.get("left_out", [])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was left out, and what would bring it."""
     for line in _left_out:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Sequence
@@ -37,9 +36,7 @@ class RpcBox(Box):
         """``inside`` are words before the command, which say where it runs."""
         words = ["--rpc-server-host", host, "--rpc-server-port", str(port or free_port(host))]
         words += [device, "--rpc-server-threads=1"]
-        command = [*inside, sys.executable, "-m", "llamabox", *words, *args]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.log = []
+        self._start([*inside, sys.executable, "-m", "llamabox", *words, *args])
         self.host = host
         self.port = int(self.wait_for(r"msg=listening .*port=(\d+)"))
         self.capacity_mib = int(self.wait_for(r"msg=ready .*capacity_mib=(\d+)"))
@@ -47,7 +44,7 @@ class RpcBox(Box):
     def kill(self) -> None:
         """SIGKILL to the server, which takes its worker with it; nothing is said to clients."""
         self.process.kill()
-        self.process.communicate(timeout=TIMEOUT_S)
+        self.wait()
 
     @property
     def endpoint(self) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from enum import Enum, auto
 from typing import cast
 
 from llamabox.http.access import client_text, log_access, log_failure
@@ -20,20 +19,8 @@ from llamabox.http.flow import Deadline, FlowControl
 from llamabox.http.head import Head, HeadReader, parse_head
 from llamabox.http.intake import Intake
 from llamabox.http.message import HttpError, Request
+from llamabox.http.phase import Phase
 from llamabox.http.service import Service
-
-
-class Phase(Enum):
-    """Where a connection stands."""
-
-    IDLE = auto()  # between requests
-    HEAD = auto()  # part of a head has come
-    BODY = auto()  # part of a body may have come
-    HANDLING = auto()  # the handler runs; further input waits
-    FLUSHING = auto()  # answered; the client must take the answer before the next request
-    LINGERING = auto()  # refused and half closed; input is thrown away for a moment
-    CLOSING = auto()  # closed, perhaps with unsent bytes
-    CLOSED = auto()
 
 
 class Connection(asyncio.Protocol):
@@ -48,6 +35,7 @@ class Connection(asyncio.Protocol):
         self._head_reader = HeadReader(service.limits)
         self._inbox = bytearray()
         self._phase = Phase.IDLE
+        self._is_new = True  # no request has come
         self._eof = False
         self._pump_due = False
         self._handler_runs = False
@@ -63,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._service.connections.add(self)
         self._deadline.set(self._service.loop.time() + self._limits.conn_idle_s)
         if self._service.draining:
-            self._close()
+            self.drain()
 
     def data_received(self, data: bytes) -> None:
         if self._phase in (Phase.LINGERING, Phase.CLOSING, Phase.CLOSED):
@@ -107,8 +95,13 @@ class Connection(asyncio.Protocol):
     # What the server calls.
 
     def drain(self) -> None:
-        """A shutdown has begun: an idle connection closes, any other ends after its answer."""
-        if self._phase is Phase.IDLE:
+        """A shutdown has begun: a connection between requests closes, any other ends after its
+        answer. The first request of a new one may be on its way and has a moment to come."""
+        if self._phase is not Phase.IDLE:
+            return
+        if self._is_new:
+            self._deadline.set(self._service.loop.time() + self._limits.linger_s)
+        else:
             self._close()
 
     def abort(self) -> None:
@@ -156,6 +149,7 @@ class Connection(asyncio.Protocol):
                 self._close()
             return False
         self._phase = Phase.HEAD
+        self._is_new = False
         self._deadline.set(self._service.loop.time() + self._limits.header_s)
         return True
 

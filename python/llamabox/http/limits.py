@@ -57,7 +57,8 @@ class Limits:
     write_low_bytes: int = 16 * KIB  # unsent bytes below which it may go on
     unread_bytes: int = 256 * KIB  # unsent bytes of one stream above which its events should wait
     write_stall_s: float = 30.0  # without any unsent byte taken by the client
-    linger_s: float = 2.0  # input thrown away after a refusal, so that the client can read it
+    linger_s: float = 2.0  # input thrown away after a refusal, so that the client can read it; a
+    # shutdown's wait for the first request of a new connection
 
     # Server-sent events.
     sse_first_ping_s: float = 5.0  # silence before the first comment

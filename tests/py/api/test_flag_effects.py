@@ -260,9 +260,8 @@ def log_of(*words: str) -> str:
     try:
         _get(server, "/v1/models")
     finally:
-        server.process.terminate()
-        _, rest = server.process.communicate(timeout=TIMEOUT_S)
-    return "".join(server.log) + rest
+        server.stop()
+    return "".join(server.log)
 
 
 def test_verbosity_adds_upstreams_lines_and_then_everything() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from api_harness import LiveServer
 from box_process import Box
 from fake_core import ROOT, fake_image_engine
-from generated_requests import HANGS_AFTER_S, Api, exercise
+from generated_requests import Api, exercise
 from image_harness import IMAGES
 from llamabox.models import DEMO_MODEL
 from real_core import demo_config, demo_engine
@@ -22,17 +21,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     words = ("-m", str(DEMO_MODEL), "-c", "512", "-np", "2", "-t", "1", "--metrics")
     saved = ("--slot-save-path", str(tmp_path_factory.mktemp("slots")))
     box = Box(*words, "--embeddings", *saved, "--lora", f"{ROOT}/tests/models/lora-a.gguf")
-    # A pipe that nobody empties would hold the server up after some hundred lines.
-    assert box.process.stderr is not None
-    drain = threading.Thread(target=box.log.extend, args=(box.process.stderr,))
-    drain.start()
-    try:
-        yield Api(box.port)
-    finally:
-        box.process.terminate()
-        drain.join()
-        box.process.stderr.close()
-        assert box.process.wait(HANGS_AFTER_S) == 0, "".join(box.log[-20:])
+    yield Api(box.port)
+    assert box.stop() == 0, "".join(box.log[-20:])
 
 
 @pytest.fixture(scope="module")

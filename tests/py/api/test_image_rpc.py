@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from box_process import TIMEOUT_S, Box
+from box_process import Box
 from raw_post import Post, health
 from real_core import provide_core
 from real_images import BareEngine, config_of, made_by, make_files, wanted, words_of
@@ -81,8 +81,8 @@ def test_an_upscaler_on_a_server_gives_the_pixels_of_one_at_home(files: dict[str
 
 
 def _received_mib(lender: RpcBox) -> float:
-    _, log = lender.process.communicate(timeout=TIMEOUT_S)
-    ends = [line for line in lender.log + log.splitlines() if "received_mib=" in line]
+    lender.wait()
+    ends = [line for line in lender.log if "received_mib=" in line]
     return max(float(line.split("received_mib=")[1].split()[0]) for line in ends)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from box_process import TIMEOUT_S, Box
+from box_process import Box
 from llamabox.models import DEMO_MODEL
 from raw_post import Post, health
 from real_core import provide_core
@@ -92,13 +92,6 @@ def test_one_of_three_servers_lost_in_mid_stream_is_named_and_joined_again() -> 
         assert lender.stop() == 0
 
 
-def _late_answer(server: Box) -> bytes:
-    """To a request after the loss; one that meets the worker's last moment is cut off with it."""
-    while True:
-        with contextlib.suppress(ConnectionResetError):
-            return Post(server, "/v1/completions", _TINY).rest()
-
-
 def test_a_killed_worker_of_a_server_is_lost_and_its_supervisor_brings_it_back() -> None:
     lender = RpcBox()
     server = Box(*_BASE, "-m", str(DEMO_MODEL), "--rpc", lender.endpoint)
@@ -106,7 +99,7 @@ def test_a_killed_worker_of_a_server_is_lost_and_its_supervisor_brings_it_back()
     streamed = _streaming(server)
     lender.worker.kill()
     assert f"the RPC server {lender.endpoint} was lost".encode() in streamed.rest()
-    assert _late_answer(server).startswith(b"HTTP/1.1 503")
+    assert Post(server, "/v1/completions", _TINY).rest().startswith(b"HTTP/1.1 503")
     lender.wait_for(r"msg=\"(worker died)\"")
     lender.wait_for(r"msg=(ready)")
     server.wait_for(r"msg=\"(worker died)\".* reason=\"an RPC server was lost\"")
@@ -143,8 +136,7 @@ def test_without_a_supervisor_the_exit_code_says_what_happened() -> None:
     streamed = _streaming(server)
     lender.kill()
     streamed.rest()
-    server.process.communicate(timeout=TIMEOUT_S)
-    assert server.process.returncode == 72
+    assert server.wait() == 72
 
 
 @pytest.mark.parametrize("fields", [{"input": ["one", "two"]}])

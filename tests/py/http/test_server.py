@@ -8,15 +8,13 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 
+from http_serving import GET, LAST, LOG, Run, ask, echo, serving
 from llamabox.http import server as server_module
 from llamabox.http.application import Application
 from llamabox.http.exchange import Exchange
@@ -24,51 +22,7 @@ from llamabox.http.limits import Limits
 from llamabox.http.message import Request, Response
 from llamabox.http.server import HttpServer, bind
 
-LOG = logging.getLogger("llamabox.http.test")
-GET = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
-LAST = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-Run = Callable[[Awaitable[None]], None]
-
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    def runner(main: Any) -> None:
-        with asyncio.Runner(loop_factory=request.param) as loop:
-            loop.run(asyncio.wait_for(main, 30))
-
-    return runner
-
-
-async def echo(request: Request, exchange: Exchange) -> Response:
-    return Response(200, f"{request.client.split(':')[0]} {len(request.body)}".encode())
-
-
-@asynccontextmanager
-async def serving(
-    handler: Any = echo, limits: Limits | None = None, host: str = "127.0.0.1"
-) -> AsyncIterator[tuple[HttpServer, Any]]:
-    sockets = bind(host, 0)
-    server = HttpServer(Application(handler), limits or Limits(), LOG)
-    await server.start(sockets)
-    try:
-        yield server, sockets[0].getsockname()
-    finally:
-        await server.shutdown(0)
-        assert server.connections == 0
-
-
-async def ask(address: Any, data: bytes = LAST) -> bytes:
-    if isinstance(address, str):
-        reader, writer = await asyncio.open_unix_connection(address)
-    else:
-        reader, writer = await asyncio.open_connection(address[0], address[1])
-    writer.write(data)
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer
 
 
 def test_ipv4_and_port_zero(run: Run) -> None:
@@ -183,64 +137,6 @@ def test_unix_socket(run: Run, tmp_path: Path) -> None:
         # The server is gone and its file is stale.
         async with serving(host=path):
             assert (await ask(path)).endswith(b"unix 0")
-
-    run(main())
-
-
-def test_shutdown_lets_live_requests_finish(run: Run) -> None:
-    async def main() -> None:
-        started, release = asyncio.Event(), asyncio.Event()
-
-        async def slow(request: Request, exchange: Exchange) -> Response:
-            started.set()
-            await release.wait()
-            return Response(200, b"done")
-
-        async with serving(slow) as (server, address):
-            idle_reader, idle_writer = await asyncio.open_connection(*address)
-            reader, writer = await asyncio.open_connection(*address)
-            writer.write(GET)
-            await started.wait()
-            ending = asyncio.create_task(server.shutdown(20))
-            assert await idle_reader.read() == b""
-            assert not ending.done()
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection(*address)
-            release.set()
-            answer = await reader.read()
-            assert answer.endswith(b"done") and b"Connection: close" in answer
-            await ending
-            for each in (writer, idle_writer):
-                each.close()
-
-    run(main())
-
-
-def test_a_second_shutdown_overtakes_the_first(run: Run) -> None:
-    async def main() -> None:
-        started = asyncio.Event()
-        cancelled = []
-
-        async def endless(request: Request, exchange: Exchange) -> None:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled.append(1)
-                raise
-
-        async with serving(endless) as (server, address):
-            reader, writer = await asyncio.open_connection(*address)
-            writer.write(GET)
-            await started.wait()
-            first = asyncio.create_task(server.shutdown(1000))
-            await asyncio.sleep(0)
-            await server.shutdown(0)
-            await first
-            assert cancelled == [1]
-            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-                await reader.readexactly(1)
-            writer.close()
 
     run(main())
 
