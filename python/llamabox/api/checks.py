@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 from llamabox.errors import InvalidArgumentError
 
@@ -19,7 +20,8 @@ Check = Callable[[Any, str], Any]
 
 JsonSchema = dict[str, Any]
 
-_SCHEMAS: dict[Check, JsonSchema] = {}
+# Some checks are made for one request and must go with it.
+_SCHEMAS: WeakKeyDictionary[Check, JsonSchema] = WeakKeyDictionary()
 
 
 def described(check: Check, schema: JsonSchema) -> Check:
