@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 #include <vector>
 
 namespace llamabox {
@@ -178,26 +179,8 @@ private:
 class GgmlDevice final : public RpcDevice {
 public:
   GgmlDevice(ggml_backend_dev_t dev, std::int32_t n_threads, const std::atomic<bool> &stop)
-      : dev_(dev), backend_(ggml_backend_dev_init(dev, nullptr)), stop_(stop),
-        type_(ggml_backend_dev_buffer_type(dev)) {
-    if (!backend_) {
-      throw Error(ErrorCode::kLoadFailed, "rpc-server-main-gpu: the device cannot be used",
-                  "rpc-server-main-gpu");
-    }
-    ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(dev);
-    const auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(
-        ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_n_threads"));
-    if (set_threads != nullptr && n_threads > 0) {
-      set_threads(backend_.get(), n_threads);
-    }
-    const auto set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
-        ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_abort_callback"));
-    if (set_abort != nullptr) {
-      set_abort(
-          backend_.get(),
-          [](void *flag) { return static_cast<const std::atomic<bool> *>(flag)->load(); },
-          const_cast<std::atomic<bool> *>(&stop_));
-    }
+      : dev_(dev), n_threads_(n_threads), stop_(stop), type_(ggml_backend_dev_buffer_type(dev)) {
+    open();
   }
 
   std::uint64_t alignment() const override { return ggml_backend_buft_get_alignment(type_); }
@@ -263,11 +246,42 @@ public:
       return true;
     }
     ggml_cgraph piece = static_cast<GgmlGraph &>(graph).piece(begin, end);
-    return ggml_backend_graph_compute(backend_.get(), &piece) == GGML_STATUS_SUCCESS;
+    try {
+      return ggml_backend_graph_compute(backend_.get(), &piece) == GGML_STATUS_SUCCESS;
+    } catch (const std::bad_alloc &) {
+      // Upstream's CPU keeps the address of the memory that it gave back before it asked for more:
+      // this backend can be neither used nor freed.
+      static_cast<void>(backend_.release());
+      open();
+      throw;
+    }
   }
 
 private:
+  void open() {
+    backend_.reset(ggml_backend_dev_init(dev_, nullptr));
+    if (!backend_) {
+      throw Error(ErrorCode::kLoadFailed, "rpc-server-main-gpu: the device cannot be used",
+                  "rpc-server-main-gpu");
+    }
+    ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(dev_);
+    const auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(
+        ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_n_threads"));
+    if (set_threads != nullptr && n_threads_ > 0) {
+      set_threads(backend_.get(), n_threads_);
+    }
+    const auto set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
+        ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_abort_callback"));
+    if (set_abort != nullptr) {
+      set_abort(
+          backend_.get(),
+          [](void *flag) { return static_cast<const std::atomic<bool> *>(flag)->load(); },
+          const_cast<std::atomic<bool> *>(&stop_));
+    }
+  }
+
   ggml_backend_dev_t dev_;
+  std::int32_t n_threads_;
   ggml_backend_ptr backend_;
   const std::atomic<bool> &stop_;
   ggml_backend_buffer_type_t type_;

@@ -114,6 +114,7 @@ void check_soft_max(const RpcTensor &node) {
   const RpcTensor &a = source(node, 0);
   need_plain(a, RpcType::kF32);
   need_plain(node, RpcType::kF32);
+  need_row(a);
   need_shape(node.same_shape(a));
   if (const RpcTensor *mask = node.src[1]) {
     need(mask->type == RpcType::kF16 || mask->type == RpcType::kF32, "a mask of another type");
@@ -141,6 +142,7 @@ void check_rope(const RpcTensor &node) {
   // Keys that are moved in their cache are turned in place, where a head may be longer.
   need_strides(a.dense_rows() && node.dense_rows() && has_rows_apart(node));
   need_plain(positions, RpcType::kI32);
+  need_row(a);
   need_shape(node.same_shape(a) && a.ne[0] % 2 == 0);
   need_params(std::find(kModes.begin(), kModes.end(), mode) != kModes.end());
   need_params(n_dims >= 2 && n_dims % 2 == 0 && n_offset >= 0 && n_offset % 2 == 0);
@@ -164,6 +166,7 @@ void check_rope(const RpcTensor &node) {
 }
 
 void check_flash_attn(const RpcTensor &node) {
+  constexpr std::int64_t kMaxHead = 4096; // of each, a thread keeps tiles
   const RpcTensor &q = source(node, 0);
   const RpcTensor &k = source(node, 1);
   const RpcTensor &v = source(node, 2);
@@ -171,6 +174,8 @@ void check_flash_attn(const RpcTensor &node) {
   need(is_cell_type(k) && is_cell_type(v), "keys or values of another type");
   need_plain(node, RpcType::kF32);
   need_strides(q.dense_rows() && k.dense_rows() && v.dense_rows());
+  need_row(q, kMaxHead);
+  need_row(v, kMaxHead);
   need_shape(q.ne[0] == k.ne[0] && k.ne[1] == v.ne[1]);
   need_shape(divides(k.ne[2], q.ne[2]) && divides(v.ne[2], q.ne[2]));
   need_shape(q.ne[3] == k.ne[3] && q.ne[3] == v.ne[3]);

@@ -99,7 +99,9 @@ void check_concat(const RpcTensor &node) {
   }
 }
 
-void check_copied_types(const RpcTensor &from, const RpcTensor &to) {
+// Upstream plans memory for what it converts to and from blocks only for one op, by the row of the
+// target, where the kernel keeps rows of the source.
+void check_copied_types(std::uint32_t op, const RpcTensor &from, const RpcTensor &to) {
   if (from.type == to.type) {
     need_strides(!from.facts.quantised || (from.dense() && to.dense()) ||
                  (from.same_shape(to) && from.dense_rows() && to.dense_rows()));
@@ -110,6 +112,7 @@ void check_copied_types(const RpcTensor &from, const RpcTensor &to) {
   if (number_pair || (from.is_float() && to.is_float())) {
     return;
   }
+  need(static_cast<RpcOp>(op) == RpcOp::kCpy, "elements that this op does not convert");
   if (from.facts.quantised) {
     need(is_weight_type(from), "elements that cannot be converted");
     need_type(to, RpcType::kF32);
@@ -119,13 +122,14 @@ void check_copied_types(const RpcTensor &from, const RpcTensor &to) {
   }
   need(from.is_float() && is_cell_type(to), "elements that cannot be converted");
   need_strides(from.dense_rows() && to.dense());
-  need_shape(divides(to.facts.block, from.ne[0]));
+  need_shape(divides(to.facts.block, from.ne[0]) && from.ne[0] <= to.ne[0]);
+  need_row(from);
 }
 
 void check_dup(const RpcTensor &node) {
   const RpcTensor &a = source(node, 0);
   need_shape(node.n_elements() == a.n_elements());
-  check_copied_types(a, node);
+  check_copied_types(node.op, a, node);
 }
 
 void check_cpy(const RpcTensor &node) {
@@ -138,6 +142,7 @@ void check_sorted(const RpcTensor &node) {
   need_type(a, RpcType::kF32);
   need_type(node, RpcType::kI32);
   need_strides(a.dense());
+  need_row(a);
   need_shape(node.ne[1] == a.ne[1] && node.ne[2] == a.ne[2] && node.ne[3] == a.ne[3]);
 }
 

@@ -23,6 +23,11 @@ inline void need_shape(bool holds) { need(holds, "shapes that do not fit togethe
 inline void need_strides(bool holds) { need(holds, "strides that the op does not take"); }
 inline void need_params(bool holds) { need(holds, "parameters that the op does not take"); }
 
+// A kernel keeps a row for each thread, beside all memory that clients are lent.
+inline void need_row(const RpcTensor &tensor, std::int64_t n_most = std::int64_t{1} << 24) {
+  need(tensor.ne[0] <= n_most, "rows longer than any model's");
+}
+
 inline bool divides(std::int64_t divisor, std::int64_t number) { return number % divisor == 0; }
 
 // Whether `part` repeated in every dimension makes `whole`.

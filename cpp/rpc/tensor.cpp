@@ -19,6 +19,19 @@ std::uint64_t bounded(std::uint64_t a, std::uint64_t b) {
   return a * b;
 }
 
+// Over a dimension of one element nothing is stepped, yet kernels compute with its stride, which
+// may be anything on the wire (those over 4 GiB are cut there): it becomes that of packed elements.
+void pack_single_steps(RpcTensor &tensor) {
+  for (std::size_t i = 0; i < kRpcDims; ++i) {
+    if (tensor.ne[i] == 1) {
+      const std::uint64_t n_inner =
+          i <= 1 ? static_cast<std::uint64_t>(tensor.ne[0]) / tensor.facts.block
+                 : static_cast<std::uint64_t>(tensor.ne[i - 1]);
+      tensor.nb[i] = i == 0 ? tensor.facts.bytes : tensor.nb[i - 1] * n_inner;
+    }
+  }
+}
+
 void take_shape(const WireTensor &wire, RpcTensor &tensor) {
   std::uint64_t elements = tensor.facts.bytes;
   for (std::size_t i = 0; i < kRpcDims; ++i) {
@@ -39,15 +52,15 @@ void take_shape(const WireTensor &wire, RpcTensor &tensor) {
   if (wire.ne[0] % tensor.facts.block != 0) {
     throw BadMessage("a row is not a whole number of blocks");
   }
+  pack_single_steps(tensor);
 }
 
 void check_strides(const RpcTensor &tensor) {
   if (tensor.facts.quantised && tensor.nb[0] != tensor.facts.bytes) {
     throw BadMessage("the blocks of a row are not adjacent");
   }
-  // Strides over 4 GiB are cut on the wire; those of a dimension of one element count nowhere.
   for (std::size_t i = 0; i < kRpcDims; ++i) {
-    if (tensor.ne[i] > 1 && tensor.nb[i] % tensor.facts.bytes != 0) {
+    if (tensor.nb[i] % tensor.facts.bytes != 0) {
       throw BadMessage("a stride is not a whole number of elements");
     }
   }

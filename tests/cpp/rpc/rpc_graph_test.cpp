@@ -54,6 +54,40 @@ TEST_CASE("no op passes with a source too few, too many, empty, elsewhere, or of
   }
 }
 
+TEST_CASE("a stride over one element becomes that of packed elements") {
+  Built built =
+      build({RpcOp::kPool2d, kF32, {4, 2, 1}, {{kF32, {8, 4, 1}}}, {1, 2, 2, 2, 2, 0, 0}});
+  for (const std::uint32_t stride : {0U, 4U, 16384U, UINT32_MAX}) {
+    built.tensors[0].nb[2] = stride;
+    built.tensors[0].nb[3] = stride;
+    const auto graph = built.check();
+    CHECK(graph->tensors[0].nb[2] == 128);
+    CHECK(graph->tensors[0].nb[3] == 128);
+    CHECK(graph->tensors[0].bytes == 128);
+  }
+}
+
+TEST_CASE("conversions that upstream plans no memory for are refused") {
+  CHECK_FALSE(build({RpcOp::kCont, kQ4, {32}, {{kF32, {32}}}, {}}).passes());
+  CHECK_FALSE(build({RpcOp::kDup, kQ4, {32}, {{kF32, {32}}}, {}}).passes());
+  CHECK_FALSE(build({RpcOp::kCont, kF32, {32}, {{kQ4, {32}}}, {}}).passes());
+  CHECK_FALSE(build({RpcOp::kCpy, kQ4, {32, 4}, {{kF32, {128}}, {kQ4, {32, 4}}}, {}, 1}).passes());
+  CHECK(build({RpcOp::kCpy, kQ4, {32, 4}, {{kF32, {32, 4}}, {kQ4, {32, 4}}}, {}, 1}).passes());
+}
+
+TEST_CASE("rows that threads keep beside all lent memory are bounded") {
+  const auto takes_heads_of = [](std::uint32_t n) {
+    return build({RpcOp::kFlashAttnExt,
+                  kF32,
+                  {n, 1, 1},
+                  {{kF32, {n, 1, 1}}, {kF32, {n, 1, 1}}, {kF32, {n, 1, 1}}},
+                  {0x3f800000}})
+        .passes();
+  };
+  CHECK(takes_heads_of(4096));
+  CHECK_FALSE(takes_heads_of(4128));
+}
+
 TEST_CASE("parameters that a kernel would abort on or divide by are refused") {
   const auto refused = [](RpcOp op, const std::function<void(WireTensor &)> &change) {
     for (const OneOp &one : good_ops()) {
