@@ -89,6 +89,12 @@ void check_pictures(const ImageRequest &request, const ImageModelInfo &info) {
   if (request.mask != nullptr && request.init == nullptr) {
     refuse("mask", "needs an image");
   }
+  if (request.mask != nullptr && info.edits && !info.inpaints) {
+    throw Error(ErrorCode::kUnsupported,
+                "mask is for models that start from the picture; those of the family " +
+                    info.family + " follow it and draw all anew",
+                "mask");
+  }
   if (request.control != nullptr && !info.has_control_net) {
     throw Error(ErrorCode::kUnsupported,
                 "control needs a server that was started with --image-control-net-model",

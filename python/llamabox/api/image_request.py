@@ -165,11 +165,14 @@ def _pictures(engine: ImageEngine, files: dict[str, Any], size: Size) -> dict[st
     def colours(picture: Image) -> _core.Pixels:
         return engine.core.Pixels(size[0], size[1], 3, rgb_bytes(picture, size))
 
+    takes_mask = engine.info.inpaints or not engine.info.edits
     first, *others = files["image"]
     picture = open_picture(first, "image")
     found: dict[str, Any] = {"init": colours(picture)}
     found["others"] = [colours(open_picture(other, "image")) for other in others]
-    mask = open_picture(files["mask"], "mask") if "mask" in files else alpha_mask(picture)
+    mask = alpha_mask(picture) if takes_mask else None
+    if "mask" in files:
+        mask = open_picture(files["mask"], "mask")
     if mask is not None:
         found["mask"] = engine.core.Pixels(size[0], size[1], 1, mask_bytes(mask, size))
     if "control" in files:

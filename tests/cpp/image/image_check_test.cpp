@@ -117,6 +117,12 @@ TEST_CASE("pictures have the size of the image, and what they need") {
           r.init = picture(256, 320, 3);
           r.mask = picture(256, 320, 3);
         }) == "mask");
+  const auto masked = [](R &r) {
+    r.init = picture(256, 320, 3);
+    r.mask = picture(256, 320, 1);
+  };
+  CHECK(refused(masked).empty());
+  CHECK(refused(masked, follows) == "mask");
   const auto hint = [](R &r) { r.control = picture(256, 320, 3); };
   CHECK(refused(hint) == "control");
   ImageModelInfo info = unet();

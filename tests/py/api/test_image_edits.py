@@ -51,6 +51,17 @@ def test_transparency_is_the_mask_where_there_is_none(images: LiveServer) -> Non
     assert pixels(item["b64_json"])[:200] == fake_pixels(22, 200)
 
 
+def test_a_model_that_follows_a_picture_has_no_use_for_a_mask(start: Start) -> None:
+    follows = start(edits=True)
+    fields = {**wanted(), "lora": []}
+    (item,) = edit(follows, fields, image=png((10, 10, 10, 250), "RGBA")).json()["data"]
+    assert pixels(item["b64_json"])[:200] == fake_pixels(17, 200)
+    reply = edit(follows, fields, image=png((10,) * 3), mask=png(3, "L"))
+    assert (reply.status, reply.error["param"]) == (400, "mask")
+    both = edit(start(edits=True, inpaints=True), fields, image=png((10,) * 3), mask=png(3, "L"))
+    assert both.status == 200
+
+
 def test_a_picture_is_stretched_to_the_size(images: LiveServer) -> None:
     fields = {**wanted(size="320x256"), "lora": []}
     (item,) = edit(images, fields, image=png((10, 10, 10), size=(31, 77))).json()["data"]
