@@ -40,6 +40,8 @@ class Picture:
     width: int
     height: int
     rgb: bytes
+    n_decoded: int
+    """Pixels before it was made smaller."""
 
 
 def open_picture(data: bytes, max_side: int | None = None) -> Image.Image:
@@ -64,9 +66,10 @@ def read_picture(data: bytes, max_side: int | None = None) -> Picture:
     opened = open_picture(data, max_side)
     with _judging():
         upright = _on_white(opened)
+        n_decoded = upright.width * upright.height
         if max_side is not None and max(upright.size) > max_side:
             upright.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
-        return Picture(upright.width, upright.height, upright.tobytes())
+        return Picture(upright.width, upright.height, upright.tobytes(), n_decoded)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llamabox.api.checks import refuse
 from llamabox.api.media_parts import MediaPart
@@ -39,7 +39,15 @@ LOW_DETAIL_SIDE = 512
 
 _DATA_URL = re.compile(r"data:[^,;]*(?:;[^,;]*)*?;base64,", re.IGNORECASE)
 _WEB_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_BYTES_PER_PIXEL = 3
+
+
+class _Read(NamedTuple):
+    """One part, ready for the core."""
+
+    place: _core.MediaPlace
+    n_bytes: int
+    n_decoded: int = 0
+    """Pixels of the picture before it was made smaller."""
 
 
 @dataclass(slots=True)
@@ -92,15 +100,15 @@ class MediaLoader:
         if data is None:
             self._take(basket, len(part.source))
         read = self._picture if part.kind == "image" else self._sound
-        place, n_pixels = await loop.run_in_executor(self._readers, read, core, part, data)
-        basket.n_pixels += n_pixels
+        found = await loop.run_in_executor(self._readers, read, core, part, data)
+        basket.n_pixels += found.n_decoded
         if basket.n_pixels > MAX_REQUEST_PIXELS:
             refuse(
                 part.path,
                 f"is one picture too many: all of a request may have {MAX_REQUEST_PIXELS} pixels",
             )
-        self._take(basket, n_pixels * _BYTES_PER_PIXEL)
-        basket.places[part.path] = place
+        self._take(basket, found.n_bytes)
+        basket.places[part.path] = found.place
 
     def _take(self, basket: _Basket, n_bytes: int) -> None:
         if self._n_bytes + n_bytes > MAX_BYTES_IN_WORK:
@@ -118,9 +126,7 @@ class MediaLoader:
         except FetchError as error:
             refuse(part.path, str(error))
 
-    def _picture(
-        self, core: CoreModule, part: MediaPart, fetched: bytes | None
-    ) -> tuple[_core.MediaPlace, int]:
+    def _picture(self, core: CoreModule, part: MediaPart, fetched: bytes | None) -> _Read:
         data = self._file(part) if fetched is None else fetched
         max_side = self._max_side
         if part.low_detail:
@@ -137,11 +143,9 @@ class MediaLoader:
             at=part.at,
             path=part.path,
         )
-        return place, picture.width * picture.height
+        return _Read(place, len(picture.rgb), picture.n_decoded)
 
-    def _sound(
-        self, core: CoreModule, part: MediaPart, fetched: bytes | None
-    ) -> tuple[_core.MediaPlace, int]:
+    def _sound(self, core: CoreModule, part: MediaPart, fetched: bytes | None) -> _Read:
         data = self._file(part) if fetched is None else fetched
         place = core.MediaPlace(
             content=data,
@@ -149,12 +153,11 @@ class MediaLoader:
             at=part.at,
             path=part.path,
         )
-        return place, 0
+        return _Read(place, len(data))
 
     def sound(self, core: CoreModule, data: bytes, path: str) -> _core.MediaPlace:
         """A sound that came as a file; stands at the beginning of its message."""
-        place, _ = self._sound(core, MediaPart("audio", path, "", 0), data)
-        return place
+        return self._sound(core, MediaPart("audio", path, "", 0), data).place
 
     def _file(self, part: MediaPart) -> bytes:
         found = _DATA_URL.match(part.source[:1024])

@@ -162,6 +162,18 @@ def test_low_detail_and_the_largest_size_make_pictures_smaller(start_server: Sta
     assert is_same(start_server(config=limited, **MEDIA), detail="high")
 
 
+def test_pixels_count_before_a_picture_is_made_smaller(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llamabox.api.media.MAX_REQUEST_PIXELS", 2 * 1024 * 1024)
+    server = start_server(**MEDIA)
+    parts = [image_part(data_url(picture(size=(1024, 1024))), detail="low") for _ in range(3)]
+    usage_of(server, asked(*parts[:2]))
+    reply = server.post("/v1/chat/completions", asked(*parts))
+    assert (reply.status, reply.error["param"]) == (400, "messages[0].content[2].image_url.url")
+    assert "one picture too many" in reply.error["message"]
+
+
 def test_a_conversation_has_pictures_in_several_turns(seeing: LiveServer) -> None:
     first = asked(image_part(data_url(picture())), "what?")["messages"]
     second = asked("and", image_part(data_url(picture((0, 9, 0)))))["messages"]
