@@ -32,7 +32,14 @@ CORE = SimpleNamespace(
 
 def job(values: Any, words: list[str] | None = None, **info: Any) -> dict[str, Any]:
     """The request for the core and the reply's fields, by name; those of skip layers in one."""
-    facts = {"family": "flux", "is_dit": True, "loras": [], **info}
+    facts = {
+        "family": "flux",
+        "is_dit": True,
+        "inpaints": False,
+        "edits": False,
+        "loras": [],
+        **info,
+    }
     engine: Any = SimpleNamespace(core=CORE, info=SimpleNamespace(**facts), lora_scales=[1.0])
     config = parse(["--images", "-a", "m", *(words or [])]).config
     made = build_job(engine, config, values)
