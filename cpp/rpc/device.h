@@ -8,6 +8,7 @@
 
 #include "rpc/graph.h"
 
+#include <functional>
 #include <memory>
 
 namespace llamabox {
@@ -22,6 +23,9 @@ class PreparedGraph {
 public:
   virtual ~PreparedGraph() = default;
 };
+
+// Whether nobody waits for the result any more.
+using Abandoned = std::function<bool()>;
 
 class RpcDevice {
 public:
@@ -46,8 +50,10 @@ public:
   virtual bool supports(const RpcTensor &node) const = 0;
   // REQUIRES: supports() holds for every node that is run; `graph` outlives the result.
   virtual std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph) = 0;
-  // False when the computation failed or was stopped.
-  virtual bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) = 0;
+  // False when the computation failed, was stopped or, where the device can end it early, was
+  // abandoned; that is asked now and then on the calling thread.
+  virtual bool run(PreparedGraph &graph, std::size_t begin, std::size_t end,
+                   const Abandoned &abandoned) = 0;
 };
 
 } // namespace llamabox

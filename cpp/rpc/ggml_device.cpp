@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -241,17 +242,19 @@ public:
     return std::make_unique<GgmlGraph>(graph);
   }
 
-  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) override {
+  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end,
+           const Abandoned &abandoned) override {
     if (begin == end) {
       return true;
     }
+    abandoned_ = &abandoned;
     ggml_cgraph piece = static_cast<GgmlGraph &>(graph).piece(begin, end);
     try {
       return ggml_backend_graph_compute(backend_.get(), &piece) == GGML_STATUS_SUCCESS;
     } catch (const std::bad_alloc &) {
       // Upstream's CPU keeps the address of the memory that it gave back before it asked for more:
       // this backend can be neither used nor freed.
-      static_cast<void>(backend_.release());
+      [[maybe_unused]] const ggml_backend_t left = backend_.release();
       open();
       throw;
     }
@@ -274,10 +277,24 @@ private:
         ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_abort_callback"));
     if (set_abort != nullptr) {
       set_abort(
-          backend_.get(),
-          [](void *flag) { return static_cast<const std::atomic<bool> *>(flag)->load(); },
-          const_cast<std::atomic<bool> *>(&stop_));
+          backend_.get(), [](void *self) { return static_cast<GgmlDevice *>(self)->should_end(); },
+          this);
     }
+  }
+
+  // Between two nodes, on the thread that runs the graph. The question is a system call, so that it
+  // is asked rarely.
+  bool should_end() {
+    constexpr std::chrono::milliseconds kBetween{20};
+    if (stop_) {
+      return true;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_question_) {
+      return false;
+    }
+    next_question_ = now + kBetween;
+    return (*abandoned_)();
   }
 
   ggml_backend_dev_t dev_;
@@ -285,6 +302,8 @@ private:
   ggml_backend_ptr backend_;
   const std::atomic<bool> &stop_;
   ggml_backend_buffer_type_t type_;
+  const Abandoned *abandoned_ = nullptr; // of the run in progress
+  std::chrono::steady_clock::time_point next_question_;
 };
 
 bool is_gpu(ggml_backend_dev_t dev) {
@@ -330,6 +349,13 @@ std::unique_ptr<RpcDevice> make_ggml_device(std::optional<std::int32_t> main_gpu
   auto device = std::make_unique<GgmlDevice>(dev, n_threads, stop);
   info = {ggml_backend_dev_name(dev), ggml_backend_dev_description(dev), device->memory()};
   return device;
+}
+
+RpcMemory machine_memory() {
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  ggml_backend_dev_memory(find_device(std::nullopt), &free_bytes, &total_bytes);
+  return {free_bytes, total_bytes};
 }
 
 } // namespace llamabox

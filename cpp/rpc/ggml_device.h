@@ -21,12 +21,16 @@ struct RpcDeviceInfo {
 };
 
 // `main_gpu` counts GPUs from 0; none: the CPU, with the memory of the machine.
-// `stop` outlives the device; when it becomes true, a run on the CPU ends early.
+// `stop` outlives the device; when it becomes true, a run on the CPU ends early, as when it is
+// abandoned.
 // ERRORS: Error(kLoadFailed) when there is no such device, Error(kInternal) when ggml differs from
 // what wire.h says.
 std::unique_ptr<RpcDevice> make_ggml_device(std::optional<std::int32_t> main_gpu,
                                             std::int32_t n_threads, const std::atomic<bool> &stop,
                                             RpcDeviceInfo &info);
+
+// Of the CPU.
+RpcMemory machine_memory();
 
 TypeTable ggml_type_table();
 

@@ -125,24 +125,25 @@ std::unique_ptr<PreparedGraph> HelpedDevice::prepare(const RpcGraph &graph) {
   return std::make_unique<HelpedGraph>(graph, inner());
 }
 
-bool HelpedDevice::run(PreparedGraph &graph, std::size_t begin, std::size_t end) {
+bool HelpedDevice::run(PreparedGraph &graph, std::size_t begin, std::size_t end,
+                       const Abandoned &abandoned) {
   auto &helped = static_cast<HelpedGraph &>(graph);
   while (true) {
     const std::size_t next = helped.next_elsewhere(begin, end);
-    if (!inner().run(helped.on_device(), begin, next)) {
+    if (!inner().run(helped.on_device(), begin, next, abandoned)) {
       return false;
     }
     if (next == end) {
       return true;
     }
-    if (!run_elsewhere(helped.node(next))) {
+    if (!run_elsewhere(helped.node(next), abandoned)) {
       return false;
     }
     begin = next + 1;
   }
 }
 
-bool HelpedDevice::run_elsewhere(const RpcTensor &node) {
+bool HelpedDevice::run_elsewhere(const RpcTensor &node, const Abandoned &abandoned) {
   LoneNode lone(node, *helper_);
   std::size_t n_copied = 0;
   for (const RpcTensor *source : node.src) {
@@ -154,7 +155,7 @@ bool HelpedDevice::run_elsewhere(const RpcTensor &node) {
     copy(inner(), node, *helper_, lone.target());
   }
   const std::unique_ptr<PreparedGraph> prepared = helper_->prepare(lone.graph());
-  if (!helper_->run(*prepared, 0, 1)) {
+  if (!helper_->run(*prepared, 0, 1, abandoned)) {
     return false;
   }
   copy(*helper_, lone.target(), inner(), node);

@@ -23,10 +23,11 @@ public:
     return inner().supports(node) || helper_->supports(node);
   }
   std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph) override;
-  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) override;
+  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end,
+           const Abandoned &abandoned) override;
 
 private:
-  bool run_elsewhere(const RpcTensor &node);
+  bool run_elsewhere(const RpcTensor &node, const Abandoned &abandoned);
 
   const std::unique_ptr<RpcDevice> helper_;
 };

@@ -37,8 +37,9 @@ public:
   std::unique_ptr<PreparedGraph> prepare(const RpcGraph &graph) override {
     return inner_->prepare(graph);
   }
-  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) override {
-    return inner_->run(graph, begin, end);
+  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end,
+           const Abandoned &abandoned) override {
+    return inner_->run(graph, begin, end, abandoned);
   }
 
 protected:

@@ -127,7 +127,7 @@ RpcStats RpcServer::stats() const {
     add(stats.counts, client.counts);
   }
   for (const std::unique_ptr<RpcSeat> &seat : host_.seats) {
-    stats.seats.push_back({seat->capacity_bytes(), seat->used_bytes()});
+    stats.seats.push_back({seat->budget.capacity(), seat->budget.used()});
   }
   return stats;
 }

@@ -8,7 +8,18 @@
 
 namespace llamabox {
 
-RpcService::RpcService(const RpcParams &params, RpcServer::Log log) {
+namespace {
+
+constexpr std::uint64_t kLeastGraphBytes = std::uint64_t{512} << 20;
+constexpr std::uint64_t kShareOfGraphs = 8; // of this machine's memory, one in so many bytes
+
+std::uint64_t graph_bytes() {
+  return std::max(kLeastGraphBytes, machine_memory().total_bytes / kShareOfGraphs);
+}
+
+} // namespace
+
+RpcService::RpcService(const RpcParams &params, RpcServer::Log log) : host_(graph_bytes()) {
   for (const std::int32_t gpu : params.gpus) {
     if (std::count(params.gpus.begin(), params.gpus.end(), gpu) > 1) {
       throw Error(ErrorCode::kLoadFailed,

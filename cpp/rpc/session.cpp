@@ -11,9 +11,6 @@ namespace llamabox {
 namespace {
 
 constexpr std::size_t kMaxBuffers = 65536;
-// The client forgets its graphs at this number too, so that both ends agree on what is kept.
-constexpr std::size_t kMaxGraphs = 1024;
-constexpr std::size_t kMaxKeptTensors = std::size_t{4} << 20;
 constexpr std::uint64_t kAddressStep = std::uint64_t{1} << 20;
 
 // The fixed length of a command's payload; none: it has its own rules.
@@ -67,14 +64,20 @@ void need_kernels(const RpcGraph &graph, const RpcDevice &device) {
   }
 }
 
+// Others wait for the device; nobody reads what a client that has left asked for.
+void need_peer(const RpcStream &stream) {
+  if (stream.peer_left()) {
+    throw Disconnected("closed while its graph was to run");
+  }
+}
+
 } // namespace
 
 RpcSession::~RpcSession() {
-  graphs_.clear();
   for (auto &[handle, buffer] : buffers_) {
     RpcSeat &place = *host_.seats[buffer.device];
     place.device->release(buffer);
-    place.give_back(buffer.reserved);
+    place.budget.give_back(buffer.reserved);
   }
 }
 
@@ -171,12 +174,12 @@ void RpcSession::allocate(RpcStream &stream) {
   RpcSeat &place = seat(request.device);
   AllocReply answer{};
   const bool possible = request.size != 0 && request.size <= place.device->max_buffer_bytes() &&
-                        buffers_.size() < kMaxBuffers && place.take(request.size);
+                        buffers_.size() < kMaxBuffers && place.budget.take(request.size);
   RpcBuffer buffer;
   buffer.reserved = request.size;
   buffer.device = request.device;
   if (possible && !place.device->allocate(request.size, buffer)) {
-    place.give_back(request.size);
+    place.budget.give_back(request.size);
   } else if (possible) {
     buffer.handle = next_handle_++;
     buffer.base = next_base_;
@@ -196,15 +199,10 @@ void RpcSession::free_buffer(RpcStream &stream) {
     throw BadMessage("unknown buffer");
   }
   RpcBuffer &buffer = found->second;
-  for (auto &[uid, kept] : graphs_[buffer.device]) {
-    if (kept.graph && kept.graph->uses(buffer)) {
-      n_kept_tensors_ -= kept.graph->tensors.size();
-      kept = Kept{};
-    }
-  }
+  graphs_.forget(buffer);
   RpcSeat &place = seat(buffer.device);
   place.device->release(buffer);
-  place.give_back(buffer.reserved);
+  place.budget.give_back(buffer.reserved);
   counts_.held_bytes -= buffer.size;
   buffers_.erase(found);
 }
@@ -276,51 +274,34 @@ void RpcSession::compute(std::uint64_t payload, RpcStream &stream) {
   }
   std::vector<std::byte> message(payload);
   stream.read(message.data(), message.size());
-  Kept fresh;
+  ReadyGraph fresh;
   fresh.graph = check_graph(message, buffers_, host_.types);
   const std::uint32_t device = fresh.graph->device;
   need_kernels(*fresh.graph, *seat(device).device);
   fresh.prepared = seat(device).device->prepare(*fresh.graph);
-  const std::uint64_t uid = fresh.graph->uid;
-  if (uid == 0) {
-    return run(fresh);
+  if (fresh.graph->uid == 0) { // it will not be asked for again
+    run(fresh, stream);
+  } else {
+    run(graphs_.keep(std::move(fresh)), stream);
   }
-  Graphs &kept = graphs_[device];
-  if (kept.size() >= kMaxGraphs) {
-    for (const auto &[other, old] : kept) {
-      n_kept_tensors_ -= old.graph ? old.graph->tensors.size() : 0;
-    }
-    kept.clear();
-  }
-  Kept &place = kept[uid];
-  n_kept_tensors_ -= place.graph ? place.graph->tensors.size() : 0;
-  n_kept_tensors_ += fresh.graph->tensors.size();
-  if (n_kept_tensors_ > kMaxKeptTensors) {
-    throw BadMessage("too many graphs");
-  }
-  place = std::move(fresh);
-  run(place);
 }
 
 void RpcSession::recompute(RpcStream &stream) {
   const auto request = take<RecomputeRequest>(stream);
   seat(request.device);
-  const std::uint64_t uid = request.uid; // a member of a packed record has no address
-  const auto found = graphs_[request.device].find(uid);
-  if (found == graphs_[request.device].end() || !found->second.graph) {
-    throw BadMessage("an unknown graph is to be run again");
-  }
-  run(found->second);
+  run(graphs_.find(request.device, request.uid), stream);
 }
 
-void RpcSession::run(Kept &kept) {
-  RpcSeat &place = seat(kept.graph->device);
+void RpcSession::run(ReadyGraph &ready, const RpcStream &stream) {
+  RpcSeat &place = seat(ready.graph->device);
   const std::int64_t asked_ns = now_ns();
   const std::lock_guard<Turns> turn(place.turns);
   const std::int64_t begin_ns = now_ns();
   counts_.wait_ns += static_cast<std::uint64_t>(begin_ns - asked_ns);
+  const Abandoned abandoned = [&] { return stream.peer_left(); };
   std::vector<std::byte> values;
-  for (const GraphPiece &piece : kept.graph->pieces) {
+  for (const GraphPiece &piece : ready.graph->pieces) {
+    need_peer(stream);
     for (const ValueCheck &check : piece.checks) {
       values.resize(check.tensor->bytes);
       place.device->read(*check.tensor, 0, values.data(), values.size());
@@ -328,7 +309,8 @@ void RpcSession::run(Kept &kept) {
         throw BadMessage("a graph reads an index out of range, or sorts what is no number");
       }
     }
-    if (!place.device->run(*kept.prepared, piece.begin, piece.end)) {
+    if (!place.device->run(*ready.prepared, piece.begin, piece.end, abandoned)) {
+      need_peer(stream);
       throw BadMessage("a computation failed");
     }
   }

@@ -6,12 +6,20 @@
 
 #include "rpc/graph.h"
 #include "rpc/host.h"
+#include "rpc/kept_graphs.h"
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace llamabox {
+
+// The peer is gone, or too slow; not its fault as a message would be.
+class Disconnected : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
 
 // A connection as the session sees it. ERRORS: whatever ends the connection, as an exception.
 class RpcStream {
@@ -19,6 +27,8 @@ public:
   virtual ~RpcStream() = default;
   virtual void read(void *data, std::size_t n) = 0;
   virtual void write(const void *data, std::size_t n) = 0;
+  // Whether the other end has closed the connection; does not wait.
+  virtual bool peer_left() const = 0;
 };
 
 // What a client did, for the log and for metrics.
@@ -36,7 +46,7 @@ struct RpcCounts {
 
 class RpcSession {
 public:
-  explicit RpcSession(RpcHost &host) : host_(host), graphs_(host.seats.size()) {}
+  explicit RpcSession(RpcHost &host) : host_(host), graphs_(host.graphs) {}
   ~RpcSession();
   RpcSession(const RpcSession &) = delete;
   RpcSession &operator=(const RpcSession &) = delete;
@@ -49,12 +59,6 @@ public:
   const RpcCounts &counts() const { return counts_; }
 
 private:
-  struct Kept {
-    std::unique_ptr<RpcGraph> graph; // null: a buffer of it is gone
-    std::unique_ptr<PreparedGraph> prepared;
-  };
-  using Graphs = std::unordered_map<std::uint64_t, Kept>;
-
   void allocate(RpcStream &stream);
   void free_buffer(RpcStream &stream);
   void clear_buffer(RpcStream &stream);
@@ -73,7 +77,7 @@ private:
   void compute(std::uint64_t payload, RpcStream &stream);
   void recompute(RpcStream &stream);
 
-  void run(Kept &kept);
+  void run(ReadyGraph &ready, const RpcStream &stream);
   RpcSeat &seat(std::uint32_t device);
   RpcSeat &seat_of(const RpcTensor &tensor) { return seat(tensor.buffer->device); }
   RpcTensor placed(const WireTensor &wire) const;
@@ -84,8 +88,7 @@ private:
   RpcHost &host_;
   bool is_own_ = false; // the client is llamabox too
   RpcBuffers buffers_;
-  std::vector<Graphs> graphs_; // of each device
-  std::size_t n_kept_tensors_ = 0;
+  KeptGraphs graphs_;
   std::uint64_t next_handle_ = 1;
   std::uint64_t next_base_ = std::uint64_t{1} << 40;
   std::vector<std::byte> chunk_;

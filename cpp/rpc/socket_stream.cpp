@@ -120,6 +120,8 @@ void SocketStream::write(const void *data, std::size_t n) {
   }
 }
 
+bool SocketStream::peer_left() const { return sockets::peer_left(fd_); }
+
 void SocketStream::flush() {
   send_all(output_.data(), output_.size());
   output_.clear();

@@ -8,16 +8,9 @@
 
 #include <chrono>
 #include <optional>
-#include <stdexcept>
 #include <vector>
 
 namespace llamabox {
-
-// The peer is gone, or too slow; not its fault as a message would be.
-class Disconnected : public std::runtime_error {
-public:
-  using std::runtime_error::runtime_error;
-};
 
 class SocketStream final : public RpcStream {
 public:
@@ -38,6 +31,7 @@ public:
   bool read_command(std::uint8_t &command, Limit idle);
   void read(void *data, std::size_t n) override;
   void write(const void *data, std::size_t n) override;
+  bool peer_left() const override;
   void flush();
 
 private:

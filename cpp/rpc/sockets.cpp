@@ -93,6 +93,16 @@ pollfd entry_of(int fd, short events) {
   return entry;
 }
 
+bool peer_left(int fd) {
+#ifdef POLLRDHUP
+  constexpr short kClosed = POLLRDHUP;
+#else
+  constexpr short kClosed = 0; // only a connection closed both ways is told
+#endif
+  pollfd entry = entry_of(fd, kClosed);
+  return wait_for_sockets(&entry, 1, 0) > 0 && (entry.revents & (kClosed | POLLHUP | POLLERR)) != 0;
+}
+
 void set_stream_options(int fd) {
   if constexpr (kReceiveFlags == 0) {
     set_nonblocking(fd); // no flag of a call says so

@@ -43,6 +43,8 @@ void close_socket(int fd);
 pollfd entry_of(int fd, short events);
 // As poll(): entries that are ready, 0 after `ms` (-1: never), -1 with last_error().
 int wait_for_sockets(pollfd *entries, std::size_t n, int ms);
+// Whether the other end has closed; what it sent before may still be unread.
+bool peer_left(int fd);
 
 // A connected socket that does not block, or -1 with the reason in `error`.
 int dial(const addrinfo &address, std::chrono::milliseconds patience, int &error);

@@ -77,8 +77,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Each process has collected the same."""
-    _left_out[:] = node.workeroutput.get("left_out", [])
+    """Each process has collected the same; one that died tells nothing."""
+    if told := getattr(node, "workeroutput", None):
+        _left_out[:] = told["left_out"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

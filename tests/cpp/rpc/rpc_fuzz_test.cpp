@@ -130,7 +130,7 @@ public:
   ~Victim() {
     rig_.session.reset();
     CHECK(rig_.device->n_buffers == 0);
-    CHECK(rig_.host.seats[0]->used_bytes() == 0);
+    CHECK(rig_.host.seats[0]->budget.used() == 0);
   }
   Victim(const Victim &) = delete;
   Victim &operator=(const Victim &) = delete;

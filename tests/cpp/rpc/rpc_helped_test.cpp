@@ -32,13 +32,14 @@ public:
     nodes_ = graph.nodes;
     return OuterDevice::prepare(graph);
   }
-  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end) override {
+  bool run(PreparedGraph &graph, std::size_t begin, std::size_t end,
+           const Abandoned &abandoned) override {
     for (std::size_t i = begin; i < end; ++i) {
       if (!is_view(nodes_[i]->op) && !supports(*nodes_[i])) {
         throw std::logic_error("a kernel that there is not");
       }
     }
-    return OuterDevice::run(graph, begin, end);
+    return OuterDevice::run(graph, begin, end, abandoned);
   }
 
 private:
@@ -101,7 +102,7 @@ public:
     }
     const auto prepared = device.prepare(*graph);
     for (const GraphPiece &piece : graph->pieces) {
-      const bool ran = device.run(*prepared, piece.begin, piece.end);
+      const bool ran = device.run(*prepared, piece.begin, piece.end, [] { return false; });
       CHECK(ran);
     }
     const RpcTensor &last = *graph->nodes.back();

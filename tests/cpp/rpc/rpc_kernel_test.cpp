@@ -6,6 +6,7 @@
 #include "rpc/ggml_device.h"
 
 #include <functional>
+#include <optional>
 
 using namespace llamabox;
 
@@ -18,6 +19,14 @@ public:
 
   // The target's bytes after the op ran.
   std::vector<std::byte> run(Built &built, float value) {
+    auto result = run_unless([] { return false; }, built, value);
+    REQUIRE(result.has_value());
+    return std::move(*result);
+  }
+
+  // None when it was abandoned.
+  std::optional<std::vector<std::byte>> run_unless(const Abandoned &abandoned, Built &built,
+                                                   float value) {
     RpcBuffer &buffer = built.buffers.begin()->second;
     REQUIRE(device_->allocate(kBufferBytes, buffer));
     const std::unique_ptr<RpcGraph> graph =
@@ -28,12 +37,12 @@ public:
     }
     REQUIRE(device_->supports(*graph->nodes[0]));
     const auto prepared = device_->prepare(*graph);
-    CHECK(device_->run(*prepared, 0, 1));
+    const bool ran = device_->run(*prepared, 0, 1, abandoned);
     const RpcTensor &target = *graph->nodes[0];
     std::vector<std::byte> result(target.bytes);
     device_->read(target, 0, result.data(), result.size());
     device_->release(buffer);
-    return result;
+    return ran ? std::optional(std::move(result)) : std::nullopt;
   }
 
 private:
@@ -122,4 +131,11 @@ TEST_CASE("the kernels agree with the rules about what an op's parameters mean")
   const auto grouped =
       run({RpcOp::kGroupNorm, kF32, {2, 1, 4}, {{kF32, {2, 1, 4}}}, {2, 0x3f000000}}, 6);
   CHECK(grouped == std::vector<float>(8, 0));
+}
+
+TEST_CASE("a run that nobody waits for any more ends early on the CPU") {
+  OnDevice device;
+  Built built = build(OneOp{RpcOp::kMean, RpcType::kF32, {1, 2}, {{RpcType::kF32, {4, 2}}}, {}});
+  CHECK_FALSE(device.run_unless([] { return true; }, built, 6).has_value());
+  CHECK(device.run(built, 6).size() == 2 * sizeof(float));
 }

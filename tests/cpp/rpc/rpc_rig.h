@@ -96,9 +96,12 @@ public:
     output.insert(output.end(), first, first + n);
   }
 
+  bool peer_left() const override { return left; }
+
   std::vector<std::byte> input;
   std::size_t at = 0;
   std::vector<std::byte> output;
+  bool left = false;
 };
 
 class FakeDevice final : public RpcDevice {
@@ -151,7 +154,7 @@ public:
     }
     return std::make_unique<Graph>();
   }
-  bool run(PreparedGraph &, std::size_t begin, std::size_t end) override {
+  bool run(PreparedGraph &, std::size_t begin, std::size_t end, const Abandoned &) override {
     pieces.emplace_back(begin, end);
     return true;
   }
@@ -178,7 +181,8 @@ private:
 // A host with one fake device, and a client of it.
 class RpcRig {
 public:
-  explicit RpcRig(std::uint64_t capacity = 1 << 20) {
+  explicit RpcRig(std::uint64_t capacity = 1 << 20, std::uint64_t graph_bytes = 1 << 20)
+      : host(graph_bytes) {
     host.types = test_types();
     auto owned = std::make_unique<FakeDevice>();
     device = owned.get();
@@ -189,6 +193,7 @@ public:
   // The reply without its length; empty where there is none. ERRORS: as the session.
   std::vector<std::byte> send(RpcCommand command, const std::vector<std::byte> &payload) {
     MemoryStream stream;
+    stream.left = client_left;
     const std::vector<std::byte> all = message(command, payload);
     stream.input.assign(all.begin() + 1, all.end());
     session->handle(command, stream);
@@ -220,6 +225,7 @@ public:
   RpcHost host;
   FakeDevice *device = nullptr;
   std::unique_ptr<RpcSession> session;
+  bool client_left = false;
 };
 
 } // namespace llamabox

@@ -5,6 +5,7 @@
 #include "rpc_rig.h"
 
 #include "rpc/server.h"
+#include "rpc/sockets.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -132,7 +133,7 @@ public:
   static constexpr std::uint64_t kCapacity = 1 << 20;
 
 private:
-  RpcHost host_;
+  RpcHost host_{1 << 20};
   int listener_ = -1;
   std::mutex mutex_;
   std::vector<std::string> lines_;
@@ -191,6 +192,18 @@ TEST_CASE("clients in threads of their own each get their own bytes back, and al
   REQUIRE(stats.seats.size() == 2);
   CHECK(stats.seats[0].used_bytes == 0);
   CHECK(served.n_lines_with("graphs=20 ") == 8);
+}
+
+TEST_CASE("a stream tells whether the other end has closed, also with bytes unread") {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  auto client = std::make_unique<Connection>(ends[0]);
+  const Connection server(ends[1]);
+  CHECK_FALSE(sockets::peer_left(ends[1]));
+  client->send(Bytes().add(std::uint64_t{1}).bytes);
+  CHECK_FALSE(sockets::peer_left(ends[1]));
+  client.reset();
+  CHECK(sockets::peer_left(ends[1]));
 }
 
 TEST_CASE("what clients do is counted while they are there") {
