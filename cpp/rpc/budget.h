@@ -1,6 +1,6 @@
 // Bytes that several clients take from and give back to.
 // Thread rule: any; a leaf mutex inside. Guarantee: never more is taken than the capacity.
-// Covered by rpc_session_test.
+// Covered by rpc_kept_test.
 #pragma once
 
 #include <cstdint>

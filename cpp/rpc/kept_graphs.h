@@ -1,6 +1,6 @@
 // The graphs of one client that it may run again, by the number that it gave them.
 // Thread rule: the session's. Guarantee: what is kept of all clients stays within the budget.
-// Covered by rpc_session_test.
+// Covered by rpc_kept_test.
 #pragma once
 
 #include "rpc/budget.h"

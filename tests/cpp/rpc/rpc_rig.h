@@ -44,6 +44,20 @@ inline WireTensor wire(std::uint64_t id, RpcType type, std::vector<std::uint32_t
   return tensor;
 }
 
+inline WireTensor at(WireTensor tensor, const AllocReply &buffer, std::uint64_t address) {
+  tensor.buffer = buffer.handle;
+  tensor.data = address;
+  return tensor;
+}
+
+// Eight numbers and their squares, the tensors 1 and 2 of a graph.
+inline std::vector<WireTensor> squares(const AllocReply &buffer, std::uint64_t base) {
+  WireTensor node = at(wire(2, RpcType::kF32, {8}), buffer, base + 512);
+  node.op = static_cast<std::uint32_t>(RpcOp::kSqr);
+  node.src[0] = 1;
+  return {at(wire(1, RpcType::kF32, {8}), buffer, base), node};
+}
+
 class Bytes {
 public:
   template <typename T> Bytes &add(const T &value) {
