@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llamabox.api.checks import refuse
 from llamabox.api.schema import Values
+from llamabox.errors import UnsupportedError
 from llamabox.image_config import DEFAULT_SIDE, ImageConfig
 from llamabox.image_names import family_defaults
 from llamabox.picture import Output, Size, alpha_mask, mask_bytes, open_picture, rgb_bytes
@@ -80,6 +81,12 @@ def build_job(engine: ImageEngine, config: ServerConfig, values: Values) -> Imag
     wanted.update(values["image"])
     if wanted["n"] > images.max_batch:
         refuse("n", f"is {wanted['n']}; it must be 1 to {images.max_batch}")
+    if "strength" in values["image"] and _follows(engine):
+        raise UnsupportedError(
+            "strength is for models that start from the picture; those of the family"
+            f" {engine.info.family} follow it and draw all anew",
+            "strength",
+        )
     if wanted["seed"] is None:
         wanted["seed"] = secrets.randbits(32)
     wanted["negative_prompt"] = _avoided(wanted["negative_prompt"], choice)
@@ -105,6 +112,11 @@ def build_job(engine: ImageEngine, config: ServerConfig, values: Values) -> Imag
         parameters=partial(_parameters, wanted, size, config.model.alias or "model"),
     )
     return ImageJob(request, reply)
+
+
+def _follows(engine: ImageEngine) -> bool:
+    """Whether a picture is looked at, instead of painted over."""
+    return engine.info.edits and not engine.info.inpaints
 
 
 def _or(value: Any, default: Any) -> Any:
@@ -165,12 +177,11 @@ def _pictures(engine: ImageEngine, files: dict[str, Any], size: Size) -> dict[st
     def colours(picture: Image) -> _core.Pixels:
         return engine.core.Pixels(size[0], size[1], 3, rgb_bytes(picture, size))
 
-    takes_mask = engine.info.inpaints or not engine.info.edits
     first, *others = files["image"]
     picture = open_picture(first, "image")
     found: dict[str, Any] = {"init": colours(picture)}
     found["others"] = [colours(open_picture(other, "image")) for other in others]
-    mask = alpha_mask(picture) if takes_mask else None
+    mask = None if _follows(engine) else alpha_mask(picture)
     if "mask" in files:
         mask = open_picture(files["mask"], "mask")
     if mask is not None:

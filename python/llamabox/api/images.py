@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from llamabox import _core
 
 _PREVIEW = Output()
+# Large pictures take seconds and several times their pixels; other requests do not wait for them.
+_READERS = ThreadPoolExecutor(2, "pictures")
 
 
 def generation_values(body: bytes | bytearray) -> Values:
@@ -66,7 +69,8 @@ async def _run(call: ImageCall, values: Values) -> Response | None:
     """
     config = call.settings.config
     loop = asyncio.get_running_loop()
-    job = await loop.run_in_executor(None, build_job, call.engine, config, values)
+    readers = _READERS if "files" in values else None
+    job = await loop.run_in_executor(readers, build_job, call.engine, config, values)
     return await (_stream if job.reply.stream else _whole)(call, job)
 
 

@@ -58,6 +58,9 @@ def test_a_model_that_follows_a_picture_has_no_use_for_a_mask(start: Start) -> N
     assert pixels(item["b64_json"])[:200] == fake_pixels(17, 200)
     reply = edit(follows, fields, image=png((10,) * 3), mask=png(3, "L"))
     assert (reply.status, reply.error["param"]) == (400, "mask")
+    reply = edit(follows, {**fields, "strength": 0.5}, image=png((10,) * 3))
+    assert (reply.status, reply.error["param"]) == (400, "strength")
+    assert reply.error["type"] == "not_supported_error"
     both = edit(start(edits=True, inpaints=True), fields, image=png((10,) * 3), mask=png(3, "L"))
     assert both.status == 200
 
