@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from api_harness import LiveServer
 
-_WARM, _MEASURED = 20, 60
+_WARM, _MEASURED, _STRETCHES = 20, 40, 3
 _TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 _TALK = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
 _RULED = {
@@ -39,6 +40,7 @@ def test_requests_leave_no_objects(server: LiveServer, name: str) -> None:
         gc.collect()
         return len(gc.get_objects())
 
-    before = n_objects_after(_WARM)
-    # One object for each request, or more, would be a leak; few belong to the last one.
-    assert n_objects_after(_MEASURED) - before < _MEASURED / 2
+    # A leak of one object a request is there in every stretch; what fills once, such as a cache or a
+    # window of figures, is not.
+    counts = [n_objects_after(n_requests) for n_requests in (_WARM, *[_MEASURED] * _STRETCHES)]
+    assert min(after - before for before, after in pairwise(counts)) < _MEASURED / 2
