@@ -40,7 +40,7 @@ def test_requests_leave_no_objects(server: LiveServer, name: str) -> None:
         gc.collect()
         return len(gc.get_objects())
 
-    # A leak of one object a request is there in every stretch; what fills once, such as a cache or a
-    # window of figures, is not.
+    # A leak of one object a request is there in every stretch; what fills once, such as a cache or
+    # a window of figures, is not.
     counts = [n_objects_after(n_requests) for n_requests in (_WARM, *[_MEASURED] * _STRETCHES)]
     assert min(after - before for before, after in pairwise(counts)) < _MEASURED / 2
