@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import queue
 import re
@@ -28,6 +29,7 @@ class Box:
 
     def _start(self, command: Sequence[str]) -> None:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)  # a test that fails may not come to stop it
         self.log: list[str] = []
         self._unseen: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._reading = threading.Thread(target=self._read_log, daemon=True)

@@ -127,9 +127,10 @@ def test_a_thousand_requests_lose_nothing() -> None:
 
 
 def test_stop_ends_every_request_and_lets_other_threads_run() -> None:
-    engine = core_engine(n_slots=1, step_us=20_000)
+    engine = core_engine(n_slots=1, step_us=200_000)
     engine.start()
     ids = {engine.submit(generate("hi", 2000)) for _ in range(5)}
+    assert select.select([engine.wake_fd()], [], [], 60)[0]  # the next step has begun
     turns = []
     stopping = threading.Thread(target=engine.stop)
     stopping.start()
