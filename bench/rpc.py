@@ -99,15 +99,21 @@ def _is_open(port: int) -> bool:
 
 
 def _with_stock_client(given: argparse.Namespace, endpoint: str) -> Speed:
-    command = [str(given.bin_dir / "llama-bench"), "-m", str(given.model), "--rpc", endpoint]
-    command += ["-ngl", "99", "-t", str(given.threads), "-r", "1", "-o", "json"]
-    command += ["-p", str(given.prompt), "-n", str(given.new)]
-    done = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
-    rows = json.loads(done.stdout)
+    """Its answer follows a prompt of the same length as our client's."""
+    prompt, answer = ["-p", str(given.prompt), "-n", "0"], ["-p", "0", "-n", str(given.new)]
     return Speed(
-        next(row["avg_ts"] for row in rows if row["n_gen"] == 0),
-        next(row["avg_ts"] for row in rows if row["n_prompt"] == 0),
+        _bench_rate(given, endpoint, *prompt),
+        _bench_rate(given, endpoint, *answer, "-d", str(given.prompt)),
     )
+
+
+def _bench_rate(given: argparse.Namespace, endpoint: str, *words: str) -> float:
+    command = [str(given.bin_dir / "llama-bench"), "-m", str(given.model), "--rpc", endpoint]
+    command += ["-ngl", "99", "-t", str(given.threads), "-r", "1", "-o", "json", *words]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
+    (row,) = json.loads(done.stdout)
+    rate: float = row["avg_ts"]
+    return rate
 
 
 def _with_our_client(given: argparse.Namespace, endpoint: str, *words: str) -> Speed:
